@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,14 @@ def test_a_partial_verifier_takes_less() -> None:
     with pytest.raises(EndlessDataError) as refused:
         decode_bundle(b" " * (partial + 1), Verification.PARTIAL, DEFAULT_LIMITS)
     assert refused.value.limit_bytes == partial
+
+
+def test_one_wide_character_does_not_multiply_the_memory_of_a_bundle() -> None:
+    data = ('{"director":{"targets.json":"\U0001f600' + "a" * 8_000_000 + '"}}').encode()
+    tracemalloc.start()
+    try:
+        decode_bundle(data, Verification.FULL, DEFAULT_LIMITS)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * len(data)  # beside the bundle itself

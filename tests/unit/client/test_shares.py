@@ -183,23 +183,3 @@ def test_an_upload_that_is_taken_is_not_cut_off(tmp_path: Path) -> None:
             assert secondary.installed().path == BRAKE.path(1)
 
     asyncio.run(scenario())
-
-
-def test_a_report_of_many_values_does_not_push_the_manifest_over_the_bound(tmp_path: Path) -> None:
-    async def scenario(car: Car) -> None:
-        link = car.primary._services.secondaries.members[EcuId(ADAS.ecu)].link
-        whole = DEFAULT_LIMITS.report_values - 1_000
-
-        async def report() -> bytes:
-            return signed_report(car, tmp_path, "[" + ",".join(["0"] * whole) + "]")
-
-        link.report = report  # type: ignore[method-assign]
-        result = await car.primary.update_cycle()
-        (first, *_) = problems_of(result, ADAS.ecu)
-        assert isinstance(first.error, LimitError)
-        assert first.error.what == f"report of {ADAS.ecu} in JSON values"
-        assert first.error.value > whole > first.error.limit
-        assert set(car.servers.attacks()[-1]) == {GATEWAY.ecu, BRAKE.ecu}
-        assert result.reported
-
-    drive(tmp_path, scenario, changes=OPEN)

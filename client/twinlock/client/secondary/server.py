@@ -24,6 +24,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from io import BytesIO
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -56,7 +57,8 @@ _PATIENCE_S = 10.0  # for which a request waits for its turn
 _AT_ONCE = {"metadata": 1, "other": 4}
 """Requests that are worked on at once. The images of an ECU wait for each other where they are installed."""
 _BODIES = 8
-"""Bundles and attestations on their way at once. Together they use the memory of two of the longest bundles."""
+"""Bundles and attestations on their way at once. Together their bytes are at most those of two of the longest bundles; the
+files of the one that is read take as much again as one."""
 _IMAGES = 3
 """Images on their way at once, each into a file of its own."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -163,17 +165,15 @@ async def _body(request: web.Request, what: str, max_bytes: int) -> AsyncIterato
     """The whole body, counted against the memory that bodies may use until the work on it is done."""
     if request.content_length is not None and request.content_length > max_bytes:
         raise EndlessDataError(what=what, limit_bytes=max_bytes)
-    bodies, body = request.app[_BODIES_OF]["body"], bytearray()
+    bodies, body = request.app[_BODIES_OF]["body"], BytesIO()
     async with bodies.place(_sender(request)) as incoming:
         async for chunk in _chunks(request, _BODY_S):
-            body += chunk
-            if len(body) > max_bytes:
+            body.write(chunk)
+            if body.tell() > max_bytes:
                 raise EndlessDataError(what=what, limit_bytes=max_bytes)
             bodies.count(incoming, len(chunk))
         incoming.complete = True
-        whole = bytes(body)
-        del body  # or each bundle would be held twice
-        yield whole
+        yield body.getvalue()
 
 
 async def _chunks(request: web.Request, deadline_s: float) -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
 
@@ -54,20 +55,20 @@ class BundleReader:
         if self._next() != b'"':
             raise self._wrong("a string")
         self.position += 1
-        value, decoder = bytearray(), codecs.getincrementaldecoder("utf-8")()
+        value, decoder = BytesIO(), codecs.getincrementaldecoder("utf-8")()
         try:
             while (piece := _PIECE.match(self.data, self.position)) is not None:
                 self.position = piece.end()
-                value += _unescaped(decoder.decode(piece[0]))
-                if len(value) > max_bytes:
-                    raise LimitError(what=f"{WHAT}: {what}", value=len(value), limit=max_bytes)
+                value.write(_unescaped(decoder.decode(piece[0])))
+                if value.tell() > max_bytes:
+                    raise LimitError(what=f"{WHAT}: {what}", value=value.tell(), limit=max_bytes)
             decoder.decode(b"", final=True)
         except (UnicodeDecodeError, UnicodeEncodeError) as error:
             raise malformed(f"the string before byte {self.position} is not Unicode: {error.reason}") from None
         if self.data[self.position : self.position + 1] != b'"':
             raise self._wrong("a character of a string, or its end,")
         self.position += 1
-        return bytes(value)
+        return value.getvalue()
 
     def end(self) -> None:
         """Check that nothing follows."""
