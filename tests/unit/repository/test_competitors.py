@@ -65,3 +65,21 @@ def test_what_nobody_published_is_still_a_store_tampered_with(filled: ImageRepos
     timestamp.write_bytes(timestamp.read_bytes().replace(b'"sig":"', b'"sig":"00'))
     with pytest.raises(StoreTamperedError):
         filled.publish()
+
+
+def test_a_lost_race_leaves_the_profile_that_it_was_to_begin_off(
+    filled: ImageRepository, other: ImageRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was published for aktualizr, so nothing may wait for it: Timestamp is renewed as before."""
+
+    def lose(*_: Any) -> None:
+        raise ConflictError(what="the repository", reason="another publisher was first")
+
+    before = filled.workspace.read_wires()
+    with monkeypatch.context() as patched, pytest.raises(ConflictError):
+        patched.setattr("twinlock.repository.publishing.publish.publish_record", lose)
+        filled.publish_for_aktualizr()
+    assert filled.workspace.read_wires() == before
+    other.rotate("timestamp")
+    assert filled.publish_for_aktualizr().changed
+    assert filled.workspace.read_wires().aktualizr

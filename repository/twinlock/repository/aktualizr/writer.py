@@ -110,6 +110,14 @@ class AktualizrWriter:
         if self.published is None or self.handing_over:
             self.state.workspace.set_wires(self.wires)
 
+    def withdraw(self) -> None:
+        """See ``ProfileWriter``. Where the publisher who was first began or handed over the chain too, what is configured is right."""
+        if self.published is not None and not self.handing_over:
+            return
+        following = 1 if self.published is None else self.published.root.signed.version + 1
+        if self.state.workspace.store.stat(aktualizr_object(ROOT, following)) is None:
+            self.state.workspace.set_wires(self.state.wires)
+
     def _first_roots(self, record: LogRecord) -> tuple[bytes, ...]:
         """The Roots that devices begin with: those of long ago with Root 1, newcomers after a hand-over with a later one."""
         first, newcomer = (self._root(record, name) for name in (aktualizr_object(ROOT, 1), NEWCOMER_ROOT))

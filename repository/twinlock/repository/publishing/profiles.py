@@ -86,6 +86,9 @@ class TufWriter:
             plan.timestamp.signed.snapshot_meta = meta_file(version, data)
         return ProfileFiles(roots, files, {TIMESTAMP_OBJECT: self._signed_file(plan.timestamp)})
 
+    def withdraw(self) -> None:
+        """See ``ProfileWriter``: nothing was kept."""
+
     def verify(self, record: LogRecord, *, images: Iterable[str], now: datetime) -> tuple[ImageEntry, ...]:
         """See ``ProfileWriter``."""
         return verify_candidate(

@@ -24,12 +24,13 @@ from twinlock.repository.store.object_names import (
     AKTUALIZR_NAMES,
     METADATA,
 )
-from twinlock.repository.store.publication_log import LogRecord, check_record, competing, publish_record
+from twinlock.repository.store.publication_log import LogRecord, check_next, check_record, competing, publish_record
 from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_for_change
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.names import RoleName
 
 log = logging.getLogger("twinlock.repository.publishing.publish")
@@ -112,11 +113,11 @@ def commit(
         record = candidate.sign(profiles, new)
         check_record(record)
         unchecked = _verify(candidate, record, profiles, tuple(images))
-        for profile in profiles:
-            profile.prepare(record)
-        keep_marks(workspace, marks.signed(candidate.now))
         with _publishing_root(candidate), new.leaving():
-            publish_record(workspace.store, record)
+            check_next(workspace.store, record)
+            with _prepared(profiles, record):
+                keep_marks(workspace, marks.signed(candidate.now))
+                publish_record(workspace.store, record)
     candidate.state.after_publishing()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))
@@ -131,6 +132,19 @@ def _verify(
     with competing(workspace.store, record.version):
         entries = [profile.verify(record, images=images, now=candidate.now) for profile in profiles]
     return check_elsewhere(workspace.path, entries[0], workspace.hosts)  # the same images in each profile
+
+
+@contextmanager
+def _prepared(profiles: Iterable[ProfileWriter], record: LogRecord) -> Iterator[None]:
+    """Keep what the profiles have to keep before their first files are in the store, unless another publisher is first."""
+    for profile in profiles:
+        profile.prepare(record)
+    try:
+        yield
+    except ConflictError:
+        for profile in profiles:
+            profile.withdraw()
+        raise
 
 
 @contextmanager

@@ -48,3 +48,6 @@ class ProfileWriter(Protocol):
 
     def prepare(self, record: LogRecord) -> None:
         """Keep what the workspace has to know before the files are in the store. Raises: StorageError."""
+
+    def withdraw(self) -> None:
+        """Undo ``prepare``, since another publisher was first and nothing of the profile was published. Raises: StorageError."""

@@ -58,14 +58,19 @@ def publish_record(store: ObjectStore, record: LogRecord) -> None:
     Raises: ConflictError if another publisher was first, LimitError as ``check_record``; then nothing of this is visible.
     """
     check_record(record)
-    _check_base(store, record)
-    for name, data in record.files.items():
-        if name != TIMESTAMP_OBJECT:
-            _check_free(store, name, data)
+    check_next(store, record)
     if not store.put_new(publication_object(record.version), _encode(record)):
         raise _conflict(record.version)
     _apply(store, record)
     _prune(store, record.version)
+
+
+def check_next(store: ObjectStore, record: LogRecord) -> None:
+    """Check that ``record`` follows what is in the store now, and that its names are free. Raises: ConflictError."""
+    _check_base(store, record)
+    for name, data in record.files.items():
+        if name != TIMESTAMP_OBJECT:
+            _check_free(store, name, data)
 
 
 def check_record(record: LogRecord) -> None:
