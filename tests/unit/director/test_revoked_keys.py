@@ -150,6 +150,7 @@ def test_an_unreadable_old_root_hinders_no_command(tmp_path: Path, caplog: pytes
     party.cut_off()
     (party.path / "public/metadata/1.root.json").write_text("{}")
     repository = ImageRepository.open(party.path)
+    repository.publish()
     assert "not readable" in caplog.text
     assert repository.root_bytes(2)
 
@@ -166,10 +167,11 @@ def test_the_keys_of_a_delegated_role(tmp_path: Path) -> None:
     for path in (tmp_path / "before/offline").glob("parts.*"):
         shutil.copy(path, repository.path / "keys/offline")
     repository = ImageRepository.open(repository.path)
+    repository.publish()
     assert {path.name for path in (repository.path / "keys").glob("*/*.pem")} == live
     repository.undelegate("parts")
     repository.publish()
-    ImageRepository.open(repository.path)
+    ImageRepository.open(repository.path).publish()
     assert {path.name for path in (repository.path / "keys").glob("*/*.pem")} == live, (
         "who is delegated to again has its key"
     )

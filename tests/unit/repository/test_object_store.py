@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -257,7 +258,7 @@ def test_a_copy_to_another_device_is_on_disk_before_it_has_its_name(
     monkeypatch.setattr(Path, "rename", renamed)
     monkeypatch.setattr(os, "link", linked)
     monkeypatch.setattr(os, "fsync", flushed)
-    written = [
+    written: list[tuple[Callable[[], object], bytes, bytes]] = [
         (lambda: store.put_new("metadata/a.json", b"one"), b"", b"one"),
         (lambda: store.replace_from("metadata/a.json", io.BytesIO(b"two")), b"one", b"two"),
         (lambda: store.replace("metadata/b.json", b"three", expected=None), b"", b"three"),
