@@ -142,7 +142,7 @@ def test_an_image_is_read_once_and_listed_by_its_address(widened: ImageRepositor
         ("https://cdn.example.org/a b", "plain ASCII"),
         ("https://cdn.example.org/\x00", "plain ASCII"),
         ("https://cdn.example.org/" + "x" * MAX_URI_CHARACTERS, "longer than"),
-        ("https://example.com/", "no address at all"),
+        ("https://example.com/", "aktualizr ignores this URL"),
         ("https://127.0.0.1/x", "not public"),
         ("https://10.1.2.3:8443/x", "not public"),
         ("https://169.254.169.254/latest", "not public"),
@@ -304,12 +304,12 @@ def test_what_a_host_may_do_instead_of_serving_the_image(host: Host) -> None:
     refused(says(404), FetchError, "404")
     refused(says(206), FetchError, "206")
     refused(says(Content_Encoding="gzip"), TransportError, "compressed")
-    refused(says(), EndlessDataError, "more than 1000 bytes", 1000)
-    refused(never_ends, EndlessDataError, "more than 1000000 bytes", 1_000_000)
+    refused(says(), EndlessDataError, "more than the limit of 1000 bytes", 1000)
+    refused(never_ends, EndlessDataError, "more than the limit of 1000000 bytes", 1_000_000)
     refused(breaks_off, TransportError, "broke off")
     refused(says(302, Location="/x"), FetchError, "redirects")
-    refused(says(302, Location="https://cdn.example.org/x"), FetchError, "another host")
-    refused(says(302, Location=host.url.replace("https", "http") + "/y"), FetchError, "another host")
+    refused(says(302, Location="https://cdn.example.org/x"), FetchError, "another origin")
+    refused(says(302, Location=host.url.replace("https", "http") + "/y"), FetchError, "another origin")
     refused(says(302, Location=host.url.replace("https://", "https://a:TEST@") + "/y"), FetchError, "password")
     refused(says(302, Location="https://[::1/x"), FetchError, "not a URL")
     host.answers["/x"] = says(302, Location="/other")

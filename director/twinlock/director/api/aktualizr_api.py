@@ -41,6 +41,7 @@ from twinlock.repository.serving.http import Handler, problem, problem_of
 from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.limits import DEFAULT_LIMITS
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.parser import parse_json
 
@@ -198,7 +199,8 @@ def _certificate(request: web.Request) -> bytes | None:
         read, now = x509.load_der_x509_certificate(certificate), request.app[_CLOCK]()
         if not read.not_valid_before_utc <= now <= read.not_valid_after_utc:
             raise DeviceIdentityError(
-                reason=f"its certificate was valid until {read.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+                reason=f"its certificate is valid from {format_time(read.not_valid_before_utc)} to "
+                f"{format_time(read.not_valid_after_utc)}; the time is {format_time(now)}"
             )
     return certificate
 

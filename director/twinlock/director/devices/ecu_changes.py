@@ -195,7 +195,7 @@ def _apply(
     if change.added:
         claim_ecus(connection, vehicle, [offered.ecus[ecu] for ecu in change.added])
     other_hardware = {ecu for ecu in change.altered if rows[ecu].hardware_id != offered.ecus[ecu].hardware_id}
-    end_orders(connection, vehicle, {*change.retired, *other_hardware}, actor="vehicle", now=now)
+    end_orders(connection, vehicle, {*change.retired, *other_hardware}, actor=actor, now=now)
     detail: dict[str, Any] = {**change.as_json(), "primary": offered.primary}
     if change.rekeyed:
         detail["keys"] = {ecu: [rows[ecu].keyid, offered.ecus[ecu].key.keyid] for ecu in change.rekeyed}

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from twinlock.director.errors.vehicles import RetiredVehicleError, UnknownVehicleError
+from twinlock.director.errors.vehicles import EcuTakenError, RetiredVehicleError, UnknownVehicleError
 from twinlock.director.inventory import schema
 from twinlock.director.model.records import (
     TUF_PROFILE,
@@ -175,6 +175,19 @@ def find_held_identities(
     query = query.where(_E.released_at.is_(None) if retired else _E.retired_at.is_(None))
     query = query.order_by(_E.retired_at.is_(None))  # of several, the one that has it now
     return {row.held: EcuId(row.ecu) for row in connection.execute(query)}
+
+
+def check_unclaimed(connection: Connection, vehicle: VehicleId, ecu: EcuId, identity: str) -> None:
+    """Check that no other vehicle has ``ecu``, and that the key ``identity`` is no other ECU's, nor was one's that was not released.
+
+    Raises: EcuTakenError.
+    """
+    owner = find_ecu_owners(connection, [ecu]).get(ecu, vehicle)
+    if owner != vehicle:
+        raise EcuTakenError(vehicle=vehicle, field="ecu", reason=f"the ECU {ecu} is registered in {owner}")
+    holder = find_held_identities(connection, [identity], retired=True).get(identity)
+    if holder not in (None, ecu):
+        raise EcuTakenError(vehicle=vehicle, field="key", reason=f"the key is that of the ECU {holder}")
 
 
 def insert_vehicle(

@@ -6,12 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from twinlock.director.errors.vehicles import EcuTakenError, RegistrationError
+from twinlock.director.errors.vehicles import RegistrationError
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import (
+    check_unclaimed,
     claim_ecus,
-    find_ecu_owners,
-    find_held_identities,
     key_identity,
     load_active_vehicle,
     lock_vehicle,
@@ -40,13 +39,7 @@ def add_ecu(
     if described.ecu in record.ecus:
         reason = f"{described.ecu} is one of its ECUs already"
         raise RegistrationError(vehicle=vehicle, field="ecu", reason=reason)
-    owner = find_ecu_owners(connection, [described.ecu]).get(described.ecu, vehicle)
-    if owner != vehicle:
-        raise EcuTakenError(vehicle=vehicle, field="ecu", reason=f"the ECU {described.ecu} is registered in {owner}")
-    identity = key_identity(described.key)
-    holder = find_held_identities(connection, [identity], retired=True).get(identity)
-    if holder not in (None, described.ecu):
-        raise EcuTakenError(vehicle=vehicle, field="key", reason=f"its key is that of the ECU {holder}")
+    check_unclaimed(connection, vehicle, described.ecu, key_identity(described.key))
     claim_keys(connection, vehicle, [described], second_person=second_person, actor=actor, now=now)
     claim_ecus(connection, vehicle, [described])
     detail = {"ecu": described.ecu, "hardwareId": described.hardware_id, "key": described.key.keyid}

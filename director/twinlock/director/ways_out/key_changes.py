@@ -18,9 +18,8 @@ from twinlock.director.errors.vehicles import RegistrationError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import (
+    check_unclaimed,
     claim_ecus,
-    find_ecu_owners,
-    find_held_identities,
     key_identity,
     load_active_vehicle,
     load_vehicle,
@@ -248,12 +247,7 @@ def apply_change(connection: Connection, row: Row[Any], *, actor: str, now: date
 
 
 def _check_free(connection: Connection, vehicle: VehicleId, ecu: EcuId, target: EcuId, fingerprint: str) -> None:
-    holder = find_held_identities(connection, [fingerprint]).get(fingerprint)
-    if holder is not None and holder != target:
-        raise RegistrationError(vehicle=vehicle, field="key", reason=f"the key is that of the ECU {holder}")
-    owner = find_ecu_owners(connection, [target]).get(target)
-    if target != ecu and owner is not None and owner != vehicle:
-        raise RegistrationError(vehicle=vehicle, field="ecu", reason=f"the ECU {target} is registered in {owner}")
+    check_unclaimed(connection, vehicle, target, fingerprint)
     if target != ecu and target in load_vehicle(connection, vehicle).ecus:
         raise RegistrationError(vehicle=vehicle, field="ecu", reason=f"{target} is another ECU of this vehicle")
 

@@ -55,7 +55,7 @@ def _within_origin(place: str, location: str) -> str:
     except ValueError:
         raise ValueError("an address that is not a URL") from None
     if not same:
-        raise ValueError("another host")
+        raise ValueError("another origin")
     if (after.username, after.password) not in ((None, None), (before.username, before.password)):
         raise ValueError("an address with a user name or a password")
     return onward
