@@ -252,7 +252,5 @@ class NotReadyError(TwinlockError):
 
     code = "not-ready"
     template = "not ready: {reasons}"
+    joined = "; "
     reasons: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"not ready: {'; '.join(self.reasons)}"

@@ -24,6 +24,7 @@ from twinlock.client.storage.bundle import Bundle
 from twinlock.testing.simulator.world import BRAKE, VIN, World
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import RollbackError
+from twinlock.trust.errors.usage import GivenRootError
 from twinlock.trust.names import DIRECTOR, IMAGE
 from twinlock.trust.wire.tuf.reports import decode_report
 
@@ -177,3 +178,14 @@ def test_the_roots_of_an_anchor_need_not_be_given(world: World, config: Path) ->
     world.pass_time(hours=1)
     world.release()
     updated(world, config)
+
+
+def test_roots_that_an_operator_confused_are_refused_before_anything_is_written(world: World, config: Path) -> None:
+    updated(world, config)
+    damage(config, "metadata")
+    before = (config.parent / "state.db").read_bytes()
+    given = {DIRECTOR: world.director.files["1.root.json"], IMAGE: world.image.files["1.root.json"]}
+    with pytest.raises(GivenRootError):
+        recover_state(load_secondary(config), {DIRECTOR: given[DIRECTOR], IMAGE: given[DIRECTOR]}, 0, world.now)
+    assert (config.parent / "state.db").read_bytes() == before
+    recover_state(load_secondary(config), given, 0, world.now)

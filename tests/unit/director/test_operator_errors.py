@@ -50,7 +50,17 @@ def test_a_vehicle_comes_back_only_if_it_is_retired_and_has_ecus(fleet: Director
 
 
 def test_a_serial_that_no_vehicle_registered_is_not_released(fleet: Director) -> None:
+    for owner in (None, VIN):
+        with pytest.raises(UnknownSerialError):
+            fleet.ways_out.release("ecu-none", to=owner)
     assert refused(UnknownSerialError, lambda: fleet.ways_out.release("ecu-none")) == {"ecu": "ecu-none"}
+
+
+def test_each_release_of_a_serial_is_in_the_audit(fleet: Director) -> None:
+    for owner in (VIN, "VIN-TO-COME"):
+        fleet.ways_out.release("ecu-brake", to=owner, actor="ann")
+    entries = [entry for entry in fleet.audit() if entry["action"] == "release-serial"]
+    assert [(entry["actor"], entry["detail"]["owner"]) for entry in entries] == [("ann", "VIN-TO-COME"), ("ann", VIN)]
 
 
 def test_a_counter_that_was_never_sent_does_not_start_again(director: Director, car: TestVehicle) -> None:

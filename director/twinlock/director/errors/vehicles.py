@@ -98,13 +98,9 @@ class NoImageSetError(RefusalError):
     code = "no-image-set"
     clause = "Uptane 2.1.0 5.3.2.1"
     template = "no set of images fits {vehicle}: {causes}"
+    joined = "; "
     vehicle: str
     causes: tuple[str, ...]
-
-    def __str__(self) -> str:
-        # One sentence after the other, each free of control characters as every refusal is.
-        text = self.template.format(vehicle=self.vehicle, causes="; ".join(self.causes))
-        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class UnknownImageError(RefusalError):

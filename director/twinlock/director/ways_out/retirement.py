@@ -129,14 +129,17 @@ def release_serial(
 ) -> VehicleId | None:
     """Free a serial that the wrong vehicle registered, and return which that was; only ``owner`` may then register it.
 
-    Raises: UsageError if it is not registered and no owner is named, or if it is a Primary.
+    ``owner`` may be a vehicle that has yet to register. Raises: UnknownSerialError if no vehicle ever registered it;
+    PrimaryNeededError for a Primary.
     """
     row = connection.execute(select(schema.ecus).where(_E.ecu == ecu)).one_or_none()
+    if row is None or (row.released_at is not None and owner is None):
+        raise UnknownSerialError(ecu=ecu)
     if owner is not None:
         declare_owner(connection, ecu, owner, actor=actor, now=now)
-    if row is None or row.released_at is not None or row.vehicle == owner:
-        if owner is None:
-            raise UnknownSerialError(ecu=ecu)
+    if row.released_at is not None or row.vehicle == owner:
+        detail = {"ecu": ecu, "owner": owner}
+        record_audit(connection, actor=actor, action="release-serial", vehicle=owner, detail=detail, now=now)
         return None
     holder = VehicleId(row.vehicle)
     lock_vehicle(connection, holder)

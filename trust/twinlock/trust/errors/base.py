@@ -67,6 +67,7 @@ class TwinlockError(Exception):
     by_rule: ClassVar[bool] = False
     template: ClassVar[str] = "an error"
     hint: ClassVar[str] = ""
+    joined: ClassVar[str] = ", "  # between the items of a field
     field_names: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -84,7 +85,9 @@ class TwinlockError(Exception):
 
     def __str__(self) -> str:
         # Fields hold the words of other parties: they must not write control sequences to a terminal or lines to a log.
-        return printable(self.template.format(**{name: _show(value) for name, value in self.fields().items()}))
+        return printable(
+            self.template.format(**{name: _show(value, self.joined) for name, value in self.fields().items()})
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.fields().items())})"
@@ -171,14 +174,14 @@ def _rebuild(cls: type[TwinlockError], values: dict[str, Any]) -> TwinlockError:
     return cls(**values)
 
 
-def _show(value: Any) -> Any:
+def _show(value: Any, joined: str = ", ") -> Any:
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, (tuple, list, frozenset, set)):
         items = sorted(value) if isinstance(value, (set, frozenset)) else value
-        return ", ".join(str(_show(item)) for item in items) or "none"
+        return joined.join(str(_show(item)) for item in items) or "none"
     return value
 
 
