@@ -24,9 +24,10 @@ from twinlock.client.storage.state import TrustedState
 from twinlock.io.files.durable import flush_directory, storage_errors
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
+from twinlock.trust.engine.first_contact import check_given_root, check_given_roots
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.names import DIRECTOR, ROOT, TOP_LEVEL, RepositoryName, RoleName
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TOP_LEVEL, RepositoryName, RoleName
 from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.state.stored_floor import decode_floor
 from twinlock.trust.wire.tuf.metadata import TUF
@@ -60,8 +61,9 @@ def recover_state(
 
     ``release_counter`` is for an ECU whose counter can be read nowhere; a proven one that is higher holds. The report counter
     continues at the seconds since 1970 at ``now``: above every one that was used.
-    Raises: UnrecoverableError if a Root or the counter can be read nowhere; ConflictError if the ECU runs; StorageError; any refusal of a Root. The damaged file is untouched then, and kept next to the new one otherwise.
+    Raises: UnrecoverableError if a Root or the counter can be read nowhere; ConflictError if the ECU runs; StorageError; GivenRootError if Roots were swapped; any refusal of a Root. The damaged file is untouched then, and kept next to the new one otherwise.
     """
+    _check_given(settings, roots)
     path = settings.state
     lock = take_lock(path)
     try:
@@ -91,6 +93,13 @@ def check_damaged(settings: EcuSettings) -> None:
     except (TwinlockError, ValueError):
         return
     raise NotDamagedError(path=str(settings.state))
+
+
+def _check_given(settings: EcuSettings, roots: Mapping[RepositoryName, bytes]) -> None:
+    """Refuse swapped or doubled Roots as provisioning does, before anything is written. Raises: GivenRootError, RefusalError."""
+    given = {name: check_given_root(name, root, wire=settings.wires.get(name, TUF)) for name, root in roots.items()}
+    if DIRECTOR in given:
+        check_given_roots(given[DIRECTOR], given.get(IMAGE))
 
 
 def _repositories(settings: EcuSettings) -> list[RepositoryName]:
