@@ -122,9 +122,10 @@ class SecondaryConfig(EcuSettings):
     listen: str
 
 
-def load_primary(path: Path) -> PrimaryConfig:
+def load_primary(path: str | Path) -> PrimaryConfig:
     """Read a Primary's configuration. Raises: ConfigurationError; UsageError if the file is not
     a JSON object; StorageError if it cannot be read."""
+    path = Path(path)
     section = _read(path, "primary")
     config = section.finish(
         PrimaryConfig(
@@ -143,9 +144,10 @@ def load_primary(path: Path) -> PrimaryConfig:
     return config
 
 
-def load_secondary(path: Path) -> SecondaryConfig:
+def load_secondary(path: str | Path) -> SecondaryConfig:
     """Read a Secondary's configuration. Raises: ConfigurationError; UsageError if the file is not
     a JSON object; StorageError if it cannot be read."""
+    path = Path(path)
     section = _read(path, "secondary")
     verification = section.convert("verification", Verification)
     return section.finish(

@@ -51,7 +51,7 @@ class Primary:
     @classmethod
     def open(
         cls,
-        config: Path,
+        config: str | Path,
         *,
         links: Mapping[EcuId, SecondaryLink] | None = None,
         wall: Wall = system_clock,
@@ -66,7 +66,7 @@ class Primary:
         """
         settings = load_primary(config)
         identity = load_identity(settings.key)
-        repository_map = _read_map(config, settings)
+        repository_map = _read_map(Path(config), settings)
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
         state = open_state(settings)

@@ -79,7 +79,9 @@ class Secondary:
         self._installing = asyncio.Lock()
 
     @classmethod
-    def open(cls, config: Path, *, wall: Wall = system_clock, precondition: Precondition | None = None) -> Secondary:
+    def open(
+        cls, config: str | Path, *, wall: Wall = system_clock, precondition: Precondition | None = None
+    ) -> Secondary:
         """Open the Secondary configured in ``config``, a ``secondary.json``. ``wall`` replaces the system clock.
 
         Raises: UsageError, ConfigurationError, StorageError, NewerStateError; ConflictError if it is already running.
