@@ -61,7 +61,7 @@ REFUSED: dict[str, tuple[Change, int, str]] = {
     "another Director's Root": (other_root("director"), 2, "not signed under that Root|does not serve"),
     "another Image repository's Root": (other_root("image"), 2, "not signed under that Root|does not serve"),
     "no Director there": (url("director", "BASE/elsewhere"), 2, "not this vehicle's URL at a Director"),
-    "no Image repository there": (url("image", "BASE/elsewhere"), 2, "is not the image repository of the Root given"),
+    "no Image repository there": (url("image", "BASE/elsewhere"), 2, "does not match the Root given"),
     "a dead Director": (url("director", "http://127.0.0.1:1/vehicles/V"), 4, "--offline skips this check"),
     "a dead Image repository": (url("image", "http://127.0.0.1:1"), 4, "--offline skips this check"),
     "an absurd address": (url("image", "htp://images.example"), 2, "not a server URL"),

@@ -84,7 +84,7 @@ def test_after_a_failed_install_there_is_no_way_back_to_what_was_overwritten(
     slots.install(*image(tmp_path, NEW, 2))
     entry, source = image(tmp_path, NEWER, 3)
     source.write_bytes(b"")
-    with pytest.raises(Exception, match="arrived"):
+    with pytest.raises(Exception, match="received"):
         slots.install(entry, source)
     assert slots.path.read_bytes() == NEW
     with pytest.raises(StorageError):

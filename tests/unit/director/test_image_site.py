@@ -72,7 +72,7 @@ def test_a_dead_address_is_a_fault_of_transport() -> None:
 @pytest.mark.usefixtures("place")
 def test_a_place_without_a_repository_is_named_as_that() -> None:
     (Path("empty") / "metadata").mkdir()
-    assert "is not the image repository of the Root given" in init(image="empty", status=2)
+    assert "does not match the Root given" in init(image="empty", status=2)
 
 
 @pytest.mark.usefixtures("place")
@@ -113,7 +113,7 @@ def test_a_repository_behind_http_is_asked(place: Path) -> None:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
-        assert "is not the image repository of the Root given" in init(image=f"{url}/elsewhere", status=2)
+        assert "does not match the Root given" in init(image=f"{url}/elsewhere", status=2)
         assert "not signed under" in init(root="other.json", image=url, status=2)
         init(image=url, status=0)
         server.shutdown()

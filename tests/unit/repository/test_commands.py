@@ -180,7 +180,7 @@ def test_replace_remove_and_undelegate(shell: Shell) -> None:
     shell.run("image", "init", "image")
     shell.run("image", *ADD)
     shell.run("image", "publish", "image")
-    assert "listed already" in shell.json("image", *ADD[:-1], "4", status=2)["error"]["message"]
+    assert "is already listed" in shell.json("image", *ADD[:-1], "4", status=2)["error"]["message"]
     (shell.directory / "brake.bin").write_bytes(b"newer")
     assert shell.json("image", *ADD, status=2)["error"]["code"] == "usage"
     shell.run("image", "replace", *ADD[1:-1], "4")

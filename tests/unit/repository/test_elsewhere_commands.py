@@ -43,7 +43,7 @@ def test_what_is_wrong_with_a_commit_is_the_operators_own_mistake(
     assert error["fields"] == {
         "commit": "00" * 32,
         "repository": ostree,
-        "reason": "that repository holds no such commit",
+        "reason": "the repository does not contain it",
     }
     shell.run(*add_ostree("--repo", ostree))
     assert "use replace" in shell.json(*add_ostree("--component", "x", "--version", "1"), status=2)["error"]["message"]

@@ -141,7 +141,7 @@ def test_text_tells_each_result(place: Path) -> None:
         (lines([{**ROWS[0], "hardwareIds": "hw-7"}]), 'hardwareIds has to be a list, not "hw-7"'),
         (lines([{**ROWS[0], "releaseCount": 3}]), "the nearest is releaseCounter"),
         (lines([{**ROWS[0], "component": None}]), "component has to be a text"),
-        ("path,name\na.bin\n", "line 2 of the manifest has not as many cells as its header"),
+        ("path,name\na.bin\n", "line 2 of the manifest does not have as many cells as the header"),
         (CSV.replace(",3,", ",three,"), 'line 2 of the manifest: releaseCounter has to be a whole number, not "three"'),
     ],
 )

@@ -178,7 +178,7 @@ def find_held_identities(
 
 
 def check_unclaimed(connection: Connection, vehicle: VehicleId, ecu: EcuId, identity: str) -> None:
-    """Check that no other vehicle has ``ecu``, and that the key ``identity`` is no other ECU's, nor was one's that was not released.
+    """Check that no other vehicle has ``ecu``, and no other ECU the key ``identity``, nor had it and was not released since.
 
     Raises: EcuTakenError.
     """

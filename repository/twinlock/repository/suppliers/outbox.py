@@ -161,7 +161,7 @@ def _role_of(name: str) -> str:
 
 
 def check_delegated(undelegated: Collection[str]) -> None:
-    """No name is left to which nobody delegates. Raises: UsageError, which counts them and names a few."""
+    """Check that every name has a delegation. Raises: UsageError, which counts the others and names a few."""
     if not undelegated:
         return
     named = ", ".join(sorted(undelegated)[:_SHOWN_NAMES])
