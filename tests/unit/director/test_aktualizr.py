@@ -508,7 +508,7 @@ def test_a_certificate_that_expires_on_a_kept_connection_opens_nothing_more(dire
                     assert response.status == 403
                     problem = await response.json(content_type=None)
                 assert problem["code"] == "device-identity"
-                assert "valid until" in problem["detail"]
+                assert "is valid from" in problem["detail"]
                 clock[0] -= timedelta(hours=2)
                 async with session.put("/core/installed", json=[]) as response:
                     assert response.status == before

@@ -159,7 +159,7 @@ def test_a_redirect_to_another_place_is_an_error_and_asks_nobody(target: str) ->
     with Redirecting(lambda _: "/x", b"") as other:
         with (
             Redirecting(lambda host: target.format(host=host, other=other.host), b"") as server,
-            pytest.raises(urllib.error.HTTPError, match="redirects to another host") as caught,
+            pytest.raises(urllib.error.HTTPError, match="redirects to another origin") as caught,
         ):
             ask(server.host)
         caught.value.close()
