@@ -126,7 +126,7 @@ def test_a_damaged_object_is_found_before_a_commit_is_published(
     error = twinlock("image", "publish", made.images, status=USAGE)
     assert "`ostree fsck" in error["message"]
     place.unlink()
-    assert "found fault" in twinlock("image", "publish", made.images, status=USAGE)["message"]
+    assert "reported errors" in twinlock("image", "publish", made.images, status=USAGE)["message"]
     ostree("pull-local", f"--repo={treehub}", copy, revision)
     assert made.publish()["changed"]
 
