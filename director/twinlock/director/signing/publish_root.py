@@ -197,7 +197,7 @@ class RootKeeper(RootChains):
 
     def _keep_stranded(self, keyids: tuple[str, ...], until: date, now: datetime) -> None:
         self._audit("keep-stranded", {"keys": list(keyids), "until": until.isoformat()}, now)
-        self.settings = replace(self.settings, stranded=keyids, stranded_until=until.isoformat())
+        self._change(replace(self.settings, stranded=keyids, stranded_until=until.isoformat()))
         self._save(self.settings)
 
     def enable(self, name: str, now: datetime, continue_from: tuple[Path, Path] | None = None) -> int:
@@ -218,7 +218,7 @@ class RootKeeper(RootChains):
             raise ChainBegunError(profile=name)
         # Last: what has been published decides, so a death in between costs nothing.
         if name not in self.settings.wires:
-            self.settings = replace(self.settings, wires=(*self.settings.wires, name))
+            self._change(replace(self.settings, wires=(*self.settings.wires, name)))
             self._save(self.settings)
         return translation.version_of(newest)
 

@@ -56,6 +56,9 @@ class RootChains:
         self._actor = actor
         self._prepared = PreparedRoot(directory)
 
+    def _change(self, settings: Settings) -> None:
+        self.settings = settings
+
     def roles(self) -> tuple[RoleKeysView, ...]:
         """Who signs by the newest Root, role by role."""
         return role_keys(self._read().current, self._keyring)
