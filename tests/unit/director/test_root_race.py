@@ -211,7 +211,7 @@ def test_a_shorter_copy_of_a_complete_root_destroys_no_key(party: Party) -> None
 
 
 def test_an_interrupted_cancelling_is_finished_with_the_complete_copy(party: Party) -> None:
-    """It cannot be published any longer, so it must not be kept prepared for ever."""
+    """It cannot be published any longer, so it must not stay prepared."""
     obstacle = party.path / "keys/offline/retired"
     obstacle.write_text("in the way of the directory")
     with pytest.raises(StorageError):

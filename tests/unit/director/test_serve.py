@@ -287,7 +287,7 @@ class BlockedReception:
 def test_few_large_bodies_are_read_at_once_and_small_ones_wait_for_none(
     fleet: Director, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody has to prove anything before a body is read, and reading the largest takes the memory of several."""
+    """A body is read before its sender has proven anything, and reading the largest takes the memory of several."""
     blocked = BlockedReception(fleet, monkeypatch)
 
     async def scenario(session: aiohttp.ClientSession) -> None:

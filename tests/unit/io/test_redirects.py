@@ -1,4 +1,4 @@
-"""The one rule of redirects: whoever answers decides the path, and nothing else."""
+"""The one rule of redirects: the server that answers chooses the path, and nothing else."""
 
 from __future__ import annotations
 

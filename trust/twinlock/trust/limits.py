@@ -72,7 +72,7 @@ class Limits(NamedTuple):
     ecu_report_values: int = _ECU_REPORT_VALUES  # JSON values in the report of one ECU, on average
     report_values: int = _report_values(_COUNTS["ecus"], _ECU_REPORT_VALUES)  # JSON values of a manifest
     metadata_values: int = 1_000_000  # JSON values of a metadata file; 16,384 bins with their hashes take 200,000
-    value_bytes: int = 8  # what a JSON value takes in a longer metadata file, on average; an image takes 12 a value
+    value_bytes: int = 8  # average length of the JSON values of a longer metadata file; those of an image have 12 each
     attestation_bytes: int = 65_536  # one time, a few nonces, a few signatures
     map_bytes: int = 65_536
     root_rotations: int = 1_024  # one a week for twenty years; a longer chain is an endless one

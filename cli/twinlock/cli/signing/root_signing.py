@@ -179,7 +179,8 @@ def cancel_root_command(
         cancelled = cancel(directory, file)
         lines = [f"Root {cancelled.root} is no longer prepared; have every copy of its file destroyed"]
         lines += [f"kept the key {keyid} in `retired`" for keyid in cancelled.kept]
-        shown = {"root": cancelled.root, "destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}
+        # Earlier versions destroyed keys here, and programs read which: none.
+        shown = {"root": cancelled.root, "destroyed": [], "kept": list(cancelled.kept)}
         out.result(shown, lines)
 
     for option in options:

@@ -155,8 +155,7 @@ class RootKeeper(RootChains):
         """
 
         def record(cancelled: Cancelled) -> None:
-            keys = {"destroyed": list(cancelled.destroyed), "kept": list(cancelled.kept)}
-            self._audit("cancel-root", {"version": cancelled.root, **keys}, now)
+            self._audit("cancel-root", {"version": cancelled.root, "kept": list(cancelled.kept)}, now)
 
         with self._prepared.alone():
             current, used = self._read().signed(), self._used(now)

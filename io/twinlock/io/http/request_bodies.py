@@ -52,6 +52,7 @@ class RequestBodies:
         self._max_bytes = max_bytes
         self._clock = clock
         self._open: list[RequestBody] = []
+        self._held = 0  # bytes of all that are open: each piece of each body is counted, so they are not added up again
 
     @asynccontextmanager
     async def place(self, address: str) -> AsyncIterator[RequestBody]:
@@ -69,13 +70,13 @@ class RequestBodies:
                 raise  # of something inside
             raise self._busy(ended) from None
         finally:
-            if body in self._open:
-                self._open.remove(body)
+            self._close(body)
 
     def count(self, body: RequestBody, received: int) -> None:
         """Count a piece of a body. Raises: what ``busy`` makes if the total exceeds the memory bound."""
         body.received += received
-        while self._max_bytes is not None and sum(item.received for item in self._open) > self._max_bytes:
+        self._held += received if body in self._open else 0
+        while self._max_bytes is not None and self._held > self._max_bytes:
             waiting = self._waiting()
             greediest = _greediest({item: item.received for item in waiting})
             slowest = self._slowest([item for item in waiting if item.address in greediest])
@@ -107,8 +108,13 @@ class RequestBodies:
         now = self._clock()
         return min(among, key=lambda item: item.rate(now), default=None)
 
+    def _close(self, body: RequestBody) -> None:
+        if body in self._open:
+            self._open.remove(body)
+            self._held -= body.received
+
     def _end(self, body: RequestBody) -> None:
-        self._open.remove(body)
+        self._close(body)
         body.scope.reschedule(asyncio.get_running_loop().time())
 
 

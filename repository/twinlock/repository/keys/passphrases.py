@@ -70,8 +70,8 @@ def secret_for_new(secret: Secret, place: Path, others: Iterable[Path]) -> Secre
 def change_passphrase(places: Iterable[Path], old: Secret, new: Secret) -> tuple[Path, ...]:
     """Write every private key in ``places`` again under ``new`` (None: without one); returns the files.
 
-    All keys are opened before one is written. A change that was cut off is finished by repeating it: keys that open
-    under ``new`` already are left, and unfinished copies of keys are removed. Raises: PassphraseError, StorageError, UsageError if there is no key.
+    All keys are opened before one is written. Repeat a change that was interrupted: keys that ``new`` already opens stay as
+    they are, and unfinished copies of keys are removed. Raises: PassphraseError, StorageError, UsageError if there is no key.
     """
     places = tuple(dict.fromkeys(places))
     for place in places:

@@ -32,11 +32,10 @@ from twinlock.trust.errors.base import TwinlockError, UsageError
 
 
 class Cancelled(NamedTuple):
-    """The number that is free again, and the keys that were made for it, ``kept`` in ``retired``. None is ``destroyed``."""
+    """The number that is free again, and the keys that were made for it, ``kept`` in ``retired``."""
 
     root: int
-    destroyed: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
+    kept: tuple[str, ...]
 
 
 def cancel_root(workspace: Workspace, path: Path) -> Cancelled:

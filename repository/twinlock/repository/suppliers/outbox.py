@@ -26,13 +26,17 @@ from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import role_file
 
 _SUFFIX = ".json"
-
-
-MAX_OUTBOX_ROLES = DEFAULT_LIMITS.delegations_per_role  # as many as one role may delegate to, all hash bins included
-MAX_OUTBOX_BYTES = (
-    4 * DEFAULT_LIMITS.targets_bytes
-)  # of all role files in one form: they are held while they are judged
 _SHOWN_NAMES = 5
+MAX_OUTBOX_ROLES = DEFAULT_LIMITS.delegations_per_role
+"""As many roles as one may delegate to, all hash bins included."""
+MAX_OUTBOX_BYTES = 4 * DEFAULT_LIMITS.targets_bytes
+"""All role files in one form: they are held while they are judged."""
+_KINDS = {
+    stat_module.S_IFLNK: "a symbolic link",
+    stat_module.S_IFIFO: "a pipe",
+    stat_module.S_IFSOCK: "a socket",
+    stat_module.S_IFDIR: "a directory",
+}
 
 
 class Outbox(DirectoryReader):
@@ -67,17 +71,8 @@ class Outbox(DirectoryReader):
 
 def _check_regular(name: str, mode: int) -> None:
     if not stat_module.S_ISREG(mode):
-        raise UnsafePathError(path=name, reason=f"in the outbox it is {_kind(mode)}, not a regular file")
-
-
-def _kind(mode: int) -> str:
-    kinds = {
-        stat_module.S_IFLNK: "a symbolic link",
-        stat_module.S_IFIFO: "a pipe",
-        stat_module.S_IFSOCK: "a socket",
-        stat_module.S_IFDIR: "a directory",
-    }
-    return kinds.get(stat_module.S_IFMT(mode), "a device")
+        kind = _KINDS.get(stat_module.S_IFMT(mode), "a device")
+        raise UnsafePathError(path=name, reason=f"in the outbox it is {kind}, not a regular file")
 
 
 def open_outbox(path: Path) -> Outbox:

@@ -260,6 +260,7 @@ def _scan(decoder: json.JSONDecoder, text: str, position: int, what: str, path: 
         _malformed(what, path, "nested too deeply")
     except ValueError as error:
         _malformed(what, path, f"not JSON: {error}")
+    # A skipped object, which became a number, is judged when it is read: one bad entry spoils no others.
     if (decoder is _DECODER or not isinstance(value, int)) and has_lone_surrogate(text, position, end):
         _malformed(what, path, "a string holds a lone surrogate")
     return value, end
