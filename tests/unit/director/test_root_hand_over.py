@@ -14,7 +14,7 @@ from tests.unit.director.world import NOW, at
 from twinlock.director.director import Director
 from twinlock.director.errors.operator import PastEndError, ProfileNotPublishedError
 from twinlock.director.setup.config import read_config
-from twinlock.director.signing import publish_root as root_keeper
+from twinlock.director.signing import publish_root
 from twinlock.director.signing.roots import next_root, verify_successor
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
@@ -129,7 +129,7 @@ def test_two_hand_overs_at_once_publish_one(apart: Director, monkeypatch: pytest
             other.hand_over()
         return next_root(*arguments, **options)
 
-    monkeypatch.setattr(root_keeper, "next_root", slow)
+    monkeypatch.setattr(publish_root, "next_root", slow)
     with pytest.raises(ConflictError):
         apart.hand_over()
     assert apart.hand_over() == 4

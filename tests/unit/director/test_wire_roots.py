@@ -18,7 +18,7 @@ from twinlock.director.errors.operator import SettingError, UnknownProfileError,
 from twinlock.director.errors.vehicles import WireDisabledError
 from twinlock.director.model.settings import Settings
 from twinlock.director.setup.config import CONFIG, read_config
-from twinlock.director.signing import publish_root as root_keeper
+from twinlock.director.signing import publish_root
 from twinlock.director.signing.roots import next_root
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
@@ -204,7 +204,7 @@ def test_a_root_published_meanwhile_breaks_neither_chain(wired: Director, monkey
             other.rotate("targets")
         return next_root(*arguments, **options)
 
-    monkeypatch.setattr(root_keeper, "next_root", slow)
+    monkeypatch.setattr(publish_root, "next_root", slow)
     with pytest.raises(ConflictError):
         wired.rotate("snapshot")
     check_chain(wired, 2)
@@ -221,7 +221,7 @@ def test_a_profile_added_while_a_root_is_made_breaks_neither_chain(
             other.add_wire("aktualizr")
         return next_root(*arguments, **options)
 
-    monkeypatch.setattr(root_keeper, "next_root", slow)
+    monkeypatch.setattr(publish_root, "next_root", slow)
     with pytest.raises(ConflictError):
         director.rotate("root")
     director.rotate("root")

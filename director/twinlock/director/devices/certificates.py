@@ -41,10 +41,10 @@ class Certificate:
     revoked_at: datetime | None = None
 
 
-def check_free(connection: Connection, vehicle: VehicleId, now: datetime) -> None:
-    """Check that a device may have a first certificate in this name, or that an operator allowed it another.
+def admit_first_certificate(connection: Connection, vehicle: VehicleId, now: datetime) -> None:
+    """Let a device have a first certificate in this name, or another if an operator permitted that.
 
-    Certificates that it had before are then revoked. Raises: DeviceTakenError.
+    The permission is used up then, and the certificates that it had before are revoked. Raises: DeviceTakenError.
     """
     # Of two that ask for one name at once, the second waits here until the first has its row.
     connection.execute(select(schema.schema_version).with_for_update())

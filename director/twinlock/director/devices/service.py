@@ -26,8 +26,8 @@ from twinlock.director.devices.certificates import (
     SHARED,
     SINGLE,
     Certificate,
+    admit_first_certificate,
     allow_certificate,
-    check_free,
     list_certificates,
     note_issued,
     revoke,
@@ -181,7 +181,7 @@ class DeviceService:
         subject = Subject(name=identifier(device), usage=CLIENT_AUTH)
 
         def may_have_one(connection: Connection) -> None:
-            check_free(connection, VehicleId(device), moment)
+            admit_first_certificate(connection, VehicleId(device), moment)
 
         actor = f"certificate {peer.fingerprint}"
         return self._issue(subject, SINGLE, valid, actor=actor, now=moment, check=may_have_one)

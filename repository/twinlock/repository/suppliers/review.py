@@ -235,9 +235,8 @@ class _Review:
 
     def _judge_form(self, role: str, data: bytes, members: list[Member]) -> None:
         other = self.others.get(role)
-        for (
-            profile
-        ) in OTHER_PROFILES:  # such a file is kept for the day on which the profile begins, so it is judged now
+        for profile in OTHER_PROFILES:
+            # Such a file is kept for the day on which the profile begins, so it is judged now.
             if other is not None:
                 profile.check_file(role, data, other, members)
             elif profile in self.profiles:
