@@ -14,8 +14,12 @@ from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.client.model.results import Outcome
 from twinlock.director.director import Director
 from twinlock.director.errors.operator import EcusReleasedError
+from twinlock.director.errors.vehicles import EcuTakenError
+from twinlock.director.model.vehicle_description import read_ecu
+from twinlock.director.ways_out.key_changes import NewKey
 from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.errors.local import FetchError
+from twinlock.trust.names import EcuId
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,3 +87,20 @@ def test_a_retired_vehicle_sees_a_failure_and_no_attack_and_comes_back(tmp_path:
         assert [event.code for _, event in events if event.kind == "attack"] == []
 
     play(tmp_path, scenario)
+
+
+def test_the_key_of_a_retired_ecu_is_given_to_no_other(fleet: Director, car: TestVehicle) -> None:
+    """It was not released, so its holder may still sign with it; ``rekey`` refuses it as a registration does."""
+    other = TestVehicle("VIN2", {"gw-2": "gw-1", "brake-2": "hw-7"})
+    fleet.register(other.description())
+    fleet.ways_out.retire(car.vin)
+    held = next(each for each in car.description()["ecus"] if each["ecu"] != car.primary)
+    for change in ({"ecu": "brake-2"}, {"ecu": "brake-3"}):
+        wanted = NewKey(ecu=EcuId("brake-2"), described=read_ecu({**held, **change}))
+        with pytest.raises(EcuTakenError) as caught:
+            fleet.ways_out.change_key("VIN2", wanted)
+        assert caught.value.field == "key"
+    fleet.ways_out.retire(car.vin, release=True)
+    assert fleet.ways_out.change_key(
+        "VIN2", NewKey(ecu=EcuId("brake-2"), described=read_ecu({**held, "ecu": "brake-2"}))
+    ).applied

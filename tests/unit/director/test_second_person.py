@@ -159,3 +159,14 @@ def test_two_names_are_two_people_to_the_director(careful: Director) -> None:
     vehicle.new_key("lamp-1")
     confirm(careful, vehicle.vin, LAMP, vehicle.fingerprint("lamp-1"))
     assert [change.confirmed_by for change in careful.ways_out.key_changes(vehicle.vin)] == ["ben"]
+
+
+def test_orders_that_an_operators_change_ends_are_under_the_operator(careful: Director) -> None:
+    vehicle = VEHICLES["aktualizr"]()
+    enter(careful, vehicle)
+    vehicle.send(careful)
+    careful.assign(vehicle.vin, {"brake-1": "brake/2.0.bin"}, actor="bob")
+    vehicle.hardware.pop("brake-1")
+    enter(careful, vehicle)
+    ended = [entry["actor"] for entry in careful.audit(vehicle.vin) if entry["action"] == "unassign"]
+    assert ended == ["anna"]
