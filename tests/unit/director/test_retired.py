@@ -93,14 +93,14 @@ def test_the_key_of_a_retired_ecu_is_given_to_no_other(fleet: Director, car: Tes
     """It was not released, so its holder may still sign with it; ``rekey`` refuses it as a registration does."""
     other = TestVehicle("VIN2", {"gw-2": "gw-1", "brake-2": "hw-7"})
     fleet.register(other.description())
-    fleet.ways_out.retire(car.vin)
     held = next(each for each in car.description()["ecus"] if each["ecu"] != car.primary)
+    fleet.ways_out.retire(car.vin, [held["ecu"]])
     for change in ({"ecu": "brake-2"}, {"ecu": "brake-3"}):
         wanted = NewKey(ecu=EcuId("brake-2"), described=read_ecu({**held, **change}))
         with pytest.raises(EcuTakenError) as caught:
             fleet.ways_out.change_key("VIN2", wanted)
         assert caught.value.field == "key"
-    fleet.ways_out.retire(car.vin, release=True)
+    fleet.ways_out.release(held["ecu"], to="VIN2")
     assert fleet.ways_out.change_key(
         "VIN2", NewKey(ecu=EcuId("brake-2"), described=read_ecu({**held, "ecu": "brake-2"}))
     ).applied
