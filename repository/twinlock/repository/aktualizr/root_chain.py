@@ -94,9 +94,8 @@ class RootChain:
         ``change`` are new Root keys for this chain. A chain that still lacks its own gets them here, made by ``new``.
         Raises: ProfileError for keys that the client cannot read, or that both chains would have.
         """
-        translate_root(
-            root.to_dict(), own_root=_NO_KEYS
-        )  # what this form cannot express is refused before keys are made
+        # What this form cannot express is refused before keys are made.
+        translate_root(root.to_dict(), own_root=_NO_KEYS)
         version = self.number(root.version)
         before = None if self.newest is None else authority_of(self.newest)
         if self.handing_over:

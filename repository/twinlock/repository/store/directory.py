@@ -140,7 +140,7 @@ class DirectoryStore(DirectoryReader):
         with storage_errors("open", self._lock), locked(self._lock):
             current = self.stat(name)
             if (current.etag if current else None) != expected:
-                raise ConflictError(what=name, reason=f"{name} is no longer what was read")
+                raise ConflictError(what=name, reason="another process replaced it")
             with self._writing(path) as (descriptor, temporary):
                 write_all(descriptor, data)
                 os.fsync(descriptor)
