@@ -1,7 +1,7 @@
 """``ledger.txt``: the functions whose mutants were all judged, so that another checkout or machine goes on from there.
 
-A function is named by a digest of its code and of how many ways there are to break it. Moving it, or writing its docstring again, does
-not make it unjudged; changing a statement does. What the ledger cannot see is a test that has become weaker since:
+A function is named by its file and a digest of its code and of how many ways there are to break it. Moving it within
+the file, or writing its docstring again, does not make it unjudged; changing a statement does. What the ledger cannot see is a test that has become weaker since:
 ``make mutants ARGS=--again`` judges everything afresh.
 """
 
@@ -20,7 +20,7 @@ FILE = Path(__file__).with_name("ledger.txt")
 class Entry(NamedTuple):
     """A function with its number of mutants, and the numbers of those that are ``left``: not judged, or they survived.
 
-    ``digest`` decides; path and name are for people who read the file.
+    Path and ``digest`` decide; the name is for people who read the file.
     """
 
     digest: str
@@ -30,12 +30,16 @@ class Entry(NamedTuple):
     left: frozenset[int] = frozenset()
 
 
-def read_ledger(text: str) -> dict[str, Entry]:
-    """The entries by digest. Raises: ValueError for a line of another form."""
+Known = tuple[str, str]
+"""What names an entry: its file and its digest. Two files may have the same function, with tests of their own."""
+
+
+def read_ledger(text: str) -> dict[Known, Entry]:
+    """The entries by file and digest. Raises: ValueError for a line of another form."""
     entries = {}
     for line in text.splitlines():
         digest, path, function, mutants, *left = line.split()
-        entries[digest] = Entry(digest, path, function, int(mutants), frozenset(map(int, left)))
+        entries[path, digest] = Entry(digest, path, function, int(mutants), frozenset(map(int, left)))
     return entries
 
 
@@ -53,16 +57,16 @@ def entries_of(source: Source) -> list[Entry]:
     return [Entry(digest, source.path, function, count) for (digest, function), count in counts.items()]
 
 
-def updated(known: Mapping[str, Entry], sources: Iterable[Source], unsettled: Collection[Unit]) -> list[Entry]:
+def updated(known: Mapping[Known, Entry], sources: Iterable[Source], unsettled: Collection[Unit]) -> list[Entry]:
     """The ledger after a run over ``sources``; ``unsettled`` are mutants that are left, or survived without an explanation.
 
     Functions that are gone from these files are dropped, and those of which nothing is judged are not entered.
     """
     read = list(sources)
     paths = {source.path for source in read}
-    left: dict[str, set[int]] = {}
+    left: dict[Known, set[int]] = {}
     for unit in unsettled:
-        left.setdefault(unit.digest, set()).add(unit.way)
+        left.setdefault((unit.path, unit.digest), set()).add(unit.way)
     kept = [entry for entry in known.values() if entry.path not in paths]
-    entries = [e._replace(left=frozenset(left.get(e.digest, ()))) for source in read for e in entries_of(source)]
+    entries = [e._replace(left=frozenset(left.get((e.path, e.digest), ()))) for source in read for e in entries_of(source)]
     return [*kept, *(entry for entry in entries if len(entry.left) < entry.mutants)]

@@ -36,8 +36,9 @@ class Mutant(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """The function that a mutant is in, named by its code and the number of ways to break it; and which way this is."""
+    """The function that a mutant is in, named by its file, its code and the number of ways to break it; and which way this is."""
 
+    path: str
     digest: str
     way: int
 
@@ -124,7 +125,7 @@ class Source:
         ways, seen = Counter(self._codes), Counter[str]()
         units: list[Unit | None] = []
         for code in self._codes:
-            units.append(Unit(_digest(code, str(ways[code])), seen[code]) if code else None)
+            units.append(Unit(self.path, _digest(code, str(ways[code])), seen[code]) if code else None)
             seen[code] += 1
         return units
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mutation.explained import Identity, identity_of
-from mutation.ledger import Entry
+from mutation.ledger import Entry, Known
 from mutation.measured import digest
 from mutation.mutants import Source, Unit
 
@@ -55,7 +55,7 @@ class Outcomes:
         self,
         file: Path,
         tests: TestDigests,
-        ledger: Mapping[str, Entry] | None = None,
+        ledger: Mapping[Known, Entry] | None = None,
         explained: Collection[Identity] = (),
     ) -> None:
         self._file = file
@@ -96,7 +96,7 @@ class Outcomes:
         return None
 
     def _is_entered(self, unit: Unit | None) -> bool:
-        entry = None if unit is None else self._ledger.get(unit.digest)
+        entry = None if unit is None else self._ledger.get((unit.path, unit.digest))
         return unit is not None and entry is not None and unit.way not in entry.left
 
     def add(self, source: Source, number: int, outcome: Outcome) -> None:

@@ -55,10 +55,19 @@ def test_what_is_left_or_survived_does_not_enter() -> None:
 
 
 def test_functions_that_changed_leave_and_other_files_stay() -> None:
-    known = {e.digest: e for text, path in ((TEXT, "a.py"), (PLAIN, "b.py")) for e in entries_of(Source(path, text))}
+    known = {(path, e.digest): e for text, path in ((TEXT, "a.py"), (PLAIN, "b.py")) for e in entries_of(Source(path, text))}
     changed = Source("a.py", TEXT.replace("+ 1", "+ 2"))
     entries = updated(known, [changed], [unit for unit in changed.units if unit])
     assert [(entry.path, entry.function) for entry in entries] == [("b.py", "f")]
+
+
+def test_the_same_function_in_two_files_is_judged_in_each(tmp_path: Path) -> None:
+    here, there = Source("a.py", PLAIN), Source("b.py", PLAIN)
+    entries = updated({}, [here, there], units_of(there, "f"))
+    assert [entry.path for entry in entries] == ["a.py"]
+    outcomes = Outcomes(tmp_path / "none.jsonl", TestDigests(tmp_path, ()), read_ledger(write_ledger(entries)))
+    assert outcomes.get(here, 0) is not None
+    assert outcomes.get(there, 0) is None
 
 
 def test_the_file_is_read_as_it_is_written() -> None:
