@@ -118,7 +118,9 @@ def _trace(session: pytest.Session, numbers: list[int], job: Job) -> str:
     tests: dict[int, tuple[float, dict[str, list[int]], bool]] = {}
     for item, number, following in _with_next(session, numbers):
         coverage.switch_context(str(number))
-        started = time.process_time()  # not by the clock of the wall: another machine, or a busy one, chooses the same tests
+        started = (
+            time.process_time()
+        )  # not by the clock of the wall: another machine, or a busy one, chooses the same tests
         # Twice: the first property in a process has tables to build, and is refused as slow for that.
         passes = _passes(session, item, following) or _passes(session, item, following)
         tests[number] = (time.process_time() - started, {}, passes)

@@ -55,7 +55,9 @@ def test_what_is_left_or_survived_does_not_enter() -> None:
 
 
 def test_functions_that_changed_leave_and_other_files_stay() -> None:
-    known = {(path, e.digest): e for text, path in ((TEXT, "a.py"), (PLAIN, "b.py")) for e in entries_of(Source(path, text))}
+    known = {
+        (path, e.digest): e for text, path in ((TEXT, "a.py"), (PLAIN, "b.py")) for e in entries_of(Source(path, text))
+    }
     changed = Source("a.py", TEXT.replace("+ 1", "+ 2"))
     entries = updated(known, [changed], [unit for unit in changed.units if unit])
     assert [(entry.path, entry.function) for entry in entries] == [("b.py", "f")]
