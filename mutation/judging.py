@@ -42,7 +42,7 @@ _SURVIVED = "survived"
 class Job(NamedTuple):
     """``folder`` is where the sources are, ``files`` those to break, ``report`` the file to write,
     ``measured`` where what the tests do is kept for the next time, ``kept`` the outcomes; ``names`` are the tests,
-    ``ledger`` is the file of functions judged before, or empty."""
+    ``ledger`` is the file of functions judged before, or empty; ``quick`` leaves what quick tests do not notice unjudged."""
 
     folder: str
     files: tuple[str, ...]
@@ -52,6 +52,7 @@ class Job(NamedTuple):
     kept: str
     names: tuple[str, ...]
     ledger: str = ""
+    quick: bool = False
 
     def sources(self) -> list[Source]:
         """The files to break."""
@@ -118,7 +119,9 @@ def _trace(session: pytest.Session, numbers: list[int], job: Job) -> str:
     tests: dict[int, tuple[float, dict[str, list[int]], bool]] = {}
     for item, number, following in _with_next(session, numbers):
         coverage.switch_context(str(number))
-        started = time.process_time()  # not by the clock of the wall: another machine, or a busy one, chooses the same tests
+        started = (
+            time.process_time()
+        )  # not by the clock of the wall: another machine, or a busy one, chooses the same tests
         # Twice: the first property in a process has tables to build, and is refused as slow for that.
         passes = _passes(session, item, following) or _passes(session, item, following)
         tests[number] = (time.process_time() - started, {}, passes)
@@ -241,6 +244,8 @@ class _Judge:
                 late.append(work)
             else:
                 yield self._outcome(work, answer)
+        if self.job.quick:
+            return
         late.sort(key=lambda work: identity_of(work.mutant._asdict()) in self.explained)
         for work, answer in self._answers(map(self._rest_of, late)):
             yield self._outcome(work, answer)

@@ -68,5 +68,7 @@ def updated(known: Mapping[Known, Entry], sources: Iterable[Source], unsettled: 
     for unit in unsettled:
         left.setdefault((unit.path, unit.digest), set()).add(unit.way)
     kept = [entry for entry in known.values() if entry.path not in paths]
-    entries = [e._replace(left=frozenset(left.get((e.path, e.digest), ()))) for source in read for e in entries_of(source)]
+    entries = [
+        e._replace(left=frozenset(left.get((e.path, e.digest), ()))) for source in read for e in entries_of(source)
+    ]
     return [*kept, *(entry for entry in entries if len(entry.left) < entry.mutants)]
