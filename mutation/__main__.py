@@ -72,6 +72,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="how many mutants are judged at a time")
     parser.add_argument("--load", action="store_true", help="also break what runs at import: seconds for each mutant")
     parser.add_argument("--again", action="store_true", help="judge all of them again, also those judged before")
+    parser.add_argument(
+        "--quick", action="store_true", help="judge by quick tests alone, and name what they do not notice"
+    )
     parser.add_argument("--left", action="store_true", help="print what is left to judge, and judge nothing")
     parser.add_argument("--out", default="build/mutation/outcomes.json", help="where every outcome is written")
     return parser.parse_args()
@@ -108,6 +111,7 @@ def _job(place: Path, files: tuple[str, ...], options: argparse.Namespace) -> Jo
         kept=str(out.with_name("outcomes.jsonl")),
         names=tuple(name for name in TESTS if (project / name).exists()),
         ledger="" if options.again or not LEDGER.exists() else str(LEDGER),
+        quick=options.quick,
     )
     (place / "job.json").write_text(json.dumps(job._asdict()), encoding="utf-8")
     return job

@@ -42,7 +42,7 @@ _SURVIVED = "survived"
 class Job(NamedTuple):
     """``folder`` is where the sources are, ``files`` those to break, ``report`` the file to write,
     ``measured`` where what the tests do is kept for the next time, ``kept`` the outcomes; ``names`` are the tests,
-    ``ledger`` is the file of functions judged before, or empty."""
+    ``ledger`` is the file of functions judged before, or empty; ``quick`` leaves what quick tests do not notice unjudged."""
 
     folder: str
     files: tuple[str, ...]
@@ -52,6 +52,7 @@ class Job(NamedTuple):
     kept: str
     names: tuple[str, ...]
     ledger: str = ""
+    quick: bool = False
 
     def sources(self) -> list[Source]:
         """The files to break."""
@@ -243,6 +244,8 @@ class _Judge:
                 late.append(work)
             else:
                 yield self._outcome(work, answer)
+        if self.job.quick:
+            return
         late.sort(key=lambda work: identity_of(work.mutant._asdict()) in self.explained)
         for work, answer in self._answers(map(self._rest_of, late)):
             yield self._outcome(work, answer)
