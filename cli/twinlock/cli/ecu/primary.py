@@ -123,7 +123,9 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     with own_input():
         warnings = ask_unless(
             out,
-            lambda: asyncio.run(check_repositories(repositories, system_clock(), policy=plan.policy)),
+            lambda: asyncio.run(
+                check_repositories(repositories, system_clock(), vehicle=plan.vehicle, policy=plan.policy)
+            ),
             offline=offline,
         )
         config = provision_primary(directory, plan, repositories, secondaries=described)

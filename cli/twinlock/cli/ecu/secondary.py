@@ -98,7 +98,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     with own_input():
         urls = {"director_url": options["director_url"], "image_url": options["image_url"]}
         for warning in asyncio.run(
-            check_repositories(replace(repositories, **urls), system_clock(), policy=plan.policy)
+            check_repositories(replace(repositories, **urls), system_clock(), vehicle=plan.vehicle, policy=plan.policy)
         ):
             out.note(f"warning: {warning}")
         description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)

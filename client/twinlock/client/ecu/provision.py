@@ -30,11 +30,20 @@ from twinlock.client.storage.state import TrustedState
 from twinlock.io.files.durable import clean_stale, flush_directory, replace_file, storage_errors
 from twinlock.io.files.new_directory import new_directory
 from twinlock.io.files.operator_files import read_json_object
-from twinlock.trust.engine.first_contact import check_given_root, check_given_roots, is_base_url
+from twinlock.trust.engine.first_contact import check_given_root, check_given_roots, check_vehicle_url, is_base_url
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
+from twinlock.trust.names import (
+    DIRECTOR,
+    IMAGE,
+    EcuId,
+    RepositoryName,
+    VehicleId,
+    Verification,
+    identifier,
+    target_path,
+)
 from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
@@ -100,6 +109,7 @@ def provision_primary(
     if repositories.image_root is None or not repositories.director_url or not repositories.image_url:
         raise UsageError(reason="a Primary needs the URL and the Root file of both repositories")
     given_anchors(repositories)
+    check_vehicle_url(repositories.director_url, VehicleId(plan.vehicle))
     described = [_checked_description(item) for item in secondaries]
     _check_key_types(plan, repositories, described)
     _check_anchor(repositories, full=True)
