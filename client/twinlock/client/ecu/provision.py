@@ -251,6 +251,7 @@ def _make(directory: Path, plan: EcuPlan, repositories: KnownRepositories, *, fu
     wires = _profiles(repositories.wires)
     with TrustedState.create(directory / "state.db", roots, wires=wires, limits=DEFAULT_LIMITS) as state:
         raise_floor(state, plan.factory_release_counter)
+        state.store_provisioned_as({"vehicle": plan.vehicle, "ecu": plan.ecu, "hardwareId": plan.hardware_id})
     path, source = plan.factory_image or ("factory", None)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
     _make_key(directory / "identity.pem", plan)

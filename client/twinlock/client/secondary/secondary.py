@@ -89,7 +89,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        state = open_state(settings)
+        state = open_state(config, settings)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))

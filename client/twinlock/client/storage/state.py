@@ -293,6 +293,16 @@ class TrustedState:
         images = {} if begun is None else {ecu: list(entry[:4]) for ecu, entry in begun.images.items()}
         self._store_fact("begun", begun and {"images": images, "deadline": format_time(begun.deadline)})
 
+    @property
+    def provisioned_as(self) -> Mapping[str, str] | None:
+        """Who this ECU was made as, by member of its configuration; None if an earlier version of this software made it."""
+        names: Mapping[str, str] | None = self._fact("provisioned-as")
+        return names
+
+    def store_provisioned_as(self, names: Mapping[str, str]) -> None:
+        """Store who this ECU is."""
+        self._store_fact("provisioned-as", dict(names))
+
     # What the Director must receive
 
     def events(self) -> list[StoredEvent]:
