@@ -14,6 +14,7 @@ from twinlock.cli.ecu.running import (
     chosen_wires,
     config_file,
     factory_image,
+    image_name,
     own_map,
     refusal_lines,
     until_stopped,
@@ -175,7 +176,7 @@ def show(out: Output, directory: Path) -> None:
         status,
         [
             f"{status['ecu']} ({status['hardwareId']}) of {status['vehicle']}: {status['verification']} verification",
-            f"runs {status['installed']['path']}, listens on {status['listen']}",
+            f"runs {image_name(status['installed'])}, listens on {status['listen']}",
             *refusal_lines(status),
         ],
     )

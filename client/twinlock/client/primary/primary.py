@@ -71,6 +71,7 @@ class Primary:
             check_reporting_key(settings.wires, key)
         state = open_state(config, settings)
         try:
+            state.store_own_installer(own=installer is not None)
             transport = Transport(settings.fetch, settings.tls, own=_own_servers(settings, repository_map))
             clock = Clock(settings.time, state, limits=settings.limits, wall=wall)
             return cls(

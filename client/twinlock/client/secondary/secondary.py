@@ -64,6 +64,7 @@ class Secondary:
     ) -> None:
         self.config = config
         self._state = state
+        state.store_own_installer(own=not isinstance(installer, SlotInstaller))
         self._identity = identity
         self._installer = installer
         self._clock = Clock(config.time, state, limits=config.limits, wall=wall)
