@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from twinlock.client.model.foreign_text import sanitize
-from twinlock.io.http.network_faults import known_reason, place_of
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import TransportError
 
@@ -38,8 +37,10 @@ def server_faults(url: str) -> Iterator[None]:
 
 def reason_of(error: Exception, url: str) -> str:
     """What broke on the way to ``url``, in at most 200 printable characters."""
+    from twinlock.io.http.network_faults import known_reason, place_of
+
     cause: Exception = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-    known = known_reason(cause, _place(error, url))
+    known = known_reason(cause, _socket(error) or place_of(url))
     if known is not None:
         return sanitize(known, _REASON_CHARACTERS)
     words = _words(error)
@@ -47,10 +48,10 @@ def reason_of(error: Exception, url: str) -> str:
     return (f"{words}: {detail}" if detail else words)[:_REASON_CHARACTERS]
 
 
-def _place(error: Exception, url: str) -> str:
-    """Where the connection was to go: the socket, if the library names one, or host and port."""
+def _socket(error: Exception) -> str | None:
+    """The Unix socket that the connection was to go to, if it was."""
     path = getattr(error, "path", None)
-    return path if isinstance(path, str) else place_of(url)
+    return path if isinstance(path, str) else None
 
 
 def _words(error: Exception) -> str:

@@ -53,7 +53,7 @@ def known_reason(error: BaseException, place: str) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the TLS certificate of {place} is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake with {place} failed: {_ssl_words(error)}"
+        return f"the TLS handshake with {place} failed: {ssl_words(error)}"
     if isinstance(error, OSError) and error.errno in _MEANINGS:
         return _MEANINGS[error.errno].format(place=place)
     # A deadline of ours has a text of its own.
@@ -61,7 +61,7 @@ def known_reason(error: BaseException, place: str) -> str | None:
     return _MEANINGS[errno.ETIMEDOUT].format(place=place) if is_late else None
 
 
-def _ssl_words(error: ssl.SSLError) -> str:
+def ssl_words(error: Exception) -> str:
     """OpenSSL's name of the fault, such as WRONG_VERSION_NUMBER, as words."""
     reason = getattr(error, "reason", None)  # missing where the error was not OpenSSL's own
     return reason.replace("_", " ").lower() if reason else "no reason given"
