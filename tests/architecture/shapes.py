@@ -455,7 +455,9 @@ _SECONDARY: dict[str, Shape] = {
     "init": SECONDARY,
     "recover": RECOVERED,
     "run": record(event=constant("listening"), ecu=TEXT, url=TEXT),
-    "show": join(HISTORY, vehicle=TEXT, ecu=TEXT, hardwareId=TEXT, verification=TEXT, listen=TEXT, installed=INSTALLED),
+    "show": join(
+        HISTORY, vehicle=TEXT, ecu=TEXT, hardwareId=TEXT, verification=TEXT, listen=TEXT, installed=maybe(INSTALLED)
+    ),
 }
 
 _TRUSTED: dict[str, Shape] = {

@@ -291,7 +291,7 @@ class Director(HistoryView):
     def recover_clock(self, *, now: datetime | None = None) -> FleetClockRecovery:
         """Confirm that the clock is right now and was ahead before, and sign again what stated a time of the future.
 
-        Raises: UsageError if there is nothing to correct, ClockContradictedError; and as ``issue``.
+        Raises: NothingToRecoverError, ClockContradictedError; and as ``issue``.
         """
         moment = now or self._clock()
 

@@ -192,6 +192,13 @@ class ClockContradictedError(SigningClockError):
     other: datetime
 
 
+class NothingToRecoverError(UsageError):
+    """The recovery of a signing clock that was never ahead."""
+
+    code = "nothing-to-recover"
+    template = "no metadata in force is signed in the future, so there is nothing to correct"
+
+
 class FutureSignatureError(RefusalError):
     """A file that states a time of the future as its time of signing. No publisher puts it in force."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -13,12 +14,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.faults.client.dying import every_death
 from tests.unit.client.vehicle import roots
 from twinlock.cli.main import main
 from twinlock.client.ecu.config import load_secondary
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.ecu.recovery import check_damaged, recover_state
-from twinlock.client.model.errors import UnrecoverableError
+from twinlock.client.model.errors import NotDamagedError, UnrecoverableError
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.testing.simulator.world import BRAKE, VIN, World
@@ -62,13 +64,18 @@ def damage(config: Path, *tables: str) -> None:
     path = config.parent / "state.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    overwrite(path, *tables)
+
+
+def overwrite(path: Path, *tables: str) -> None:
+    """Overwrite the pages of these tables in the file itself, whatever its log has."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         pages = [
             page
             for table in tables
             for (page,) in connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,))
         ]
-    connection.close()
     data = bytearray(path.read_bytes())
     for page in pages:
         data[(page - 1) * size : page * size] = b"\xff" * size
@@ -189,3 +196,45 @@ def test_roots_that_an_operator_confused_are_refused_before_anything_is_written(
         recover_state(load_secondary(config), {DIRECTOR: given[DIRECTOR], IMAGE: given[DIRECTOR]}, 0, world.now)
     assert (config.parent / "state.db").read_bytes() == before
     recover_state(load_secondary(config), given, 0, world.now)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_recovery_that_was_killed_can_be_repeated_and_loses_nothing(world: World, config: Path) -> None:
+    """The rows that only the log has are the newest: a recovery that read the file without its log would lower a floor."""
+    updated(world, config)
+    old = bundle(world)
+    writer = Secondary.open(
+        config, wall=world.time
+    )  # the log is merged when the last connection closes, and this one stays
+    world.release()
+    entry = writer.accept_metadata(bundle(world))
+    assert entry is not None
+    place, first = config.parent, config.parent.with_name("first")
+    shutil.copytree(place, first)
+    assert (first / "state.db-wal").stat().st_size > 0
+    writer.close()
+    overwrite(first / "state.db", "reports")  # an empty table, so that every other row can be read
+
+    def again() -> None:
+        shutil.rmtree(place)
+        shutil.copytree(first, place)
+
+    again()
+    for _number in every_death(lambda: recover_state(load_secondary(config), {}, None, world.now)):
+        if (place / "state.db").exists() and _usable(config):
+            assert CliRunner().invoke(main, ["secondary", "recover", str(place)]).exit_code == 2
+        else:
+            assert recover_state(load_secondary(config), {}, None, world.now).damaged is not None
+            assert [path.name for path in place.iterdir() if "recover" in path.name] == []
+        with Secondary.open(config, wall=world.time) as secondary, pytest.raises(RollbackError):
+            secondary.accept_metadata(old)
+        again()
+
+
+def _usable(config: Path) -> bool:
+    try:
+        check_damaged(load_secondary(config))
+    except NotDamagedError:
+        return True
+    return False

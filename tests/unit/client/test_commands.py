@@ -113,7 +113,7 @@ def test_an_unreachable_director_is_a_failure_of_transport(tmp_path: Path) -> No
     async def scenario() -> None:
         async with repositories(tmp_path) as (_world, _servers, options):
             gateway = tmp_path / "gateway"
-            options[options.index("--director-url") + 1] = "http://127.0.0.1:1/vehicles/V"
+            options[options.index("--director-url") + 1] = f"http://127.0.0.1:1/vehicles/{VIN}"
             await run("primary", "init", gateway, *options, "--offline")
             hurry(gateway)
             failed = await run("primary", "update", gateway, "--json")

@@ -164,7 +164,7 @@ def test_a_missing_file_is_a_storage_error(tmp_path: Path) -> None:
 
 def test_a_description_without_a_key_is_refused(tmp_path: Path) -> None:
     plan = EcuPlan(vehicle=VIN, ecu="e", hardware_id="h")
-    urls = replace(roots(World()), director_url="http://d/vehicles/v", image_url="http://i")
+    urls = replace(roots(World()), director_url=f"http://d/vehicles/{VIN}", image_url="http://i")
     with pytest.raises(SecondaryDescriptionError) as refused:
         provision_primary(tmp_path / "gw", plan, urls, secondaries=[{"ecu": "brake", "hardwareId": "b"}])
     assert refused.value.missing == ("verification", "address", "keyid", "key")

@@ -62,12 +62,19 @@ REFUSED: dict[str, tuple[Change, int, str]] = {
     "another Image repository's Root": (other_root("image"), 2, "not signed under that Root|does not serve"),
     "no Director there": (url("director", "BASE/elsewhere"), 2, "not this vehicle's URL at a Director"),
     "no Image repository there": (url("image", "BASE/elsewhere"), 2, "does not match the Root given"),
-    "a dead Director": (url("director", "http://127.0.0.1:1/vehicles/V"), 4, "--offline skips this check"),
+    "a dead Director": (url("director", f"http://127.0.0.1:1/vehicles/{VIN}"), 4, "--offline skips this check"),
     "a dead Image repository": (url("image", "http://127.0.0.1:1"), 4, "--offline skips this check"),
+    "another vehicle's address": (url("director", "BASE/vehicles/VIN%2D9"), 2, "the Director's URL of vehicle VIN-9"),
     "an absurd address": (url("image", "htp://images.example"), 2, "not a server URL"),
     "an address with a query": (url("director", "https://gw.example/?key=1"), 2, "not a server URL"),
 }
-NEVER_ASKED = ("an absurd address", "an address with a query", "one Root for both", "swapped Roots")
+NEVER_ASKED = (
+    "another vehicle's address",
+    "an absurd address",
+    "an address with a query",
+    "one Root for both",
+    "swapped Roots",
+)
 """What is refused with ``--offline`` too."""
 
 
@@ -91,6 +98,38 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path, case: s
             assert (unasked.exit_code, (tmp_path / "unasked").exists()) == ((2, False) if never else (0, True))
             (tmp_path / "director.json").write_bytes(honest[0])
             (tmp_path / "image.json").write_bytes(honest[1])
+            assert (await run("primary", "init", tmp_path / "gw", *options)).exit_code == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("party", ["primary", "secondary"])
+def test_an_address_that_serves_another_vehicle_is_refused_whatever_its_form(tmp_path: Path, party: str) -> None:
+    """The engine calls such a file a replay; here it is the address that the operator gave."""
+
+    async def scenario() -> None:
+        async with repositories(tmp_path) as (world, servers, options):
+            world.director.bodies["timestamp"]["custom"] = {"vehicleIdentifier": "VIN-9"}
+            world.director.publish("timestamp")
+            urls = ("--director-url", servers.director_url, "--image-url", servers.image_url)
+            words = (
+                ["primary", "init", tmp_path / "brake", *options] if party == "primary" else secondary(tmp_path, *urls)
+            )
+            refused = await run(*words)
+            assert (refused.exit_code, (tmp_path / "brake").exists()) == (2, False), refused.output
+            assert "URL of vehicle VIN-9" in refused.output
+            assert not {"attack", "replay"} & set(refused.output.split())
+            world.director.bodies["timestamp"]["custom"] = {"vehicleIdentifier": VIN}
+            world.director.publish("timestamp")
+            assert (await run(*words)).exit_code == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_vehicle_that_its_director_does_not_know_yet_is_made(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with repositories(tmp_path) as (world, _servers, options):
+            del world.director.files["timestamp.json"]
             assert (await run("primary", "init", tmp_path / "gw", *options)).exit_code == 0
 
     asyncio.run(scenario())

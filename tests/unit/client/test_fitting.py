@@ -75,7 +75,7 @@ def gateway(tmp_path: Path) -> Path:
     urls = KnownRepositories(
         director_root=given.director_root,
         image_root=given.image_root,
-        director_url="http://127.0.0.1:1/vehicles/x",
+        director_url=f"http://127.0.0.1:1/vehicles/{VIN}",
         image_url="http://127.0.0.1:1",
     )
     first = json.loads(described(tmp_path / "first", World(), "ecu-a").read_text())

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from twinlock.client.storage.database import SCHEMA_VERSION
-from twinlock.client.storage.state import LastRefusal, TrustedState
+from twinlock.client.storage.records import LastRefusal
+from twinlock.client.storage.state import TrustedState
 from twinlock.testing.simulator.world import World
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.errors.local import ConflictError, NewerStateError, StorageError

@@ -38,7 +38,7 @@ def roots(world: World, servers: Servers | None = None) -> KnownRepositories:
     return KnownRepositories(
         director_root=world.director.files["1.root.json"],
         image_root=world.image.files["1.root.json"],
-        director_url=servers.director_url if servers else "http://127.0.0.1:1/vehicles/none",
+        director_url=servers.director_url if servers else f"http://127.0.0.1:1/vehicles/{VIN}",
         image_url=servers.image_url if servers else "http://127.0.0.1:1/image",
         wires={
             name: found.wire.profile.name for name, found in world.repositories.items() if found.wire is not TUF_WIRE

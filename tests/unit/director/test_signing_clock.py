@@ -25,8 +25,7 @@ from twinlock.client.model.results import Outcome
 from twinlock.client.primary.primary import Primary
 from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
-from twinlock.director.errors.operator import NothingToRecoverError
-from twinlock.repository.errors import ClockBehindError, ClockContradictedError
+from twinlock.repository.errors import ClockBehindError, ClockContradictedError, NothingToRecoverError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.serving.app import image_application
 from twinlock.repository.serving.http import serving

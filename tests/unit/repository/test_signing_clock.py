@@ -20,7 +20,12 @@ from twinlock.cli.main import main
 from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
 from twinlock.io.files.durable import read_file
-from twinlock.repository.errors import ClockBehindError, ClockContradictedError, FutureSignatureError
+from twinlock.repository.errors import (
+    ClockBehindError,
+    ClockContradictedError,
+    FutureSignatureError,
+    NothingToRecoverError,
+)
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.publishing.root_ceremony import RootChanges
 from twinlock.repository.serving.http import serving
@@ -123,7 +128,7 @@ def test_after_a_refresh_under_a_clock_a_month_ahead_the_sentence_is_true_and_on
             "roles": ["timestamp", "snapshot"],
         }
     ]
-    with pytest.raises(UsageError):
+    with pytest.raises(NothingToRecoverError):
         filled.recover_clock()
 
     clock.turn(hours=13)

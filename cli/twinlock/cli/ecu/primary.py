@@ -15,6 +15,7 @@ from twinlock.cli.ecu.running import (
     config_file,
     cycle_lines,
     factory_image,
+    image_name,
     own_map,
     read_object,
     refusal_lines,
@@ -123,7 +124,9 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     with own_input():
         warnings = ask_unless(
             out,
-            lambda: asyncio.run(check_repositories(repositories, system_clock(), policy=plan.policy)),
+            lambda: asyncio.run(
+                check_repositories(repositories, system_clock(), vehicle=plan.vehicle, policy=plan.policy)
+            ),
             offline=offline,
         )
         config = provision_primary(directory, plan, repositories, secondaries=described)
@@ -260,7 +263,7 @@ def show(out: Output, directory: Path) -> None:
 
     status = inspect_primary(load_primary(config_file(directory, "primary.json")))
     rows = [
-        (ecu["ecu"], ecu["hardwareId"], ecu["verification"], _image_name(ecu["installed"])) for ecu in status["ecus"]
+        (ecu["ecu"], ecu["hardwareId"], ecu["verification"], image_name(ecu["installed"])) for ecu in status["ecus"]
     ]
     out.result(
         status,
@@ -295,7 +298,3 @@ def _token(file: Path | None) -> str:
     if not token.strip():
         raise NoTokenError
     return token.strip()
-
-
-def _image_name(installed: dict[str, Any] | None) -> str:
-    return "(unknown)" if installed is None else str(installed["path"])

@@ -115,6 +115,11 @@ def factory_image(options: dict[str, Any]) -> tuple[str, Path] | None:
     return (options["factory_name"], options["factory_image"]) if options["factory_image"] else None
 
 
+def image_name(installed: dict[str, Any] | None) -> str:
+    """The name of an installed image, as ``primary show`` has it."""
+    return "(unknown)" if installed is None else str(installed["path"])
+
+
 async def until_stopped(running: Coroutine[Any, Any, None]) -> None:
     """Run until SIGINT or SIGTERM, and then end it in order, so that state and sockets are closed."""
     import contextlib

@@ -14,6 +14,7 @@ from twinlock.cli.ecu.running import (
     chosen_wires,
     config_file,
     factory_image,
+    image_name,
     own_map,
     refusal_lines,
     until_stopped,
@@ -98,7 +99,7 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     with own_input():
         urls = {"director_url": options["director_url"], "image_url": options["image_url"]}
         for warning in asyncio.run(
-            check_repositories(replace(repositories, **urls), system_clock(), policy=plan.policy)
+            check_repositories(replace(repositories, **urls), system_clock(), vehicle=plan.vehicle, policy=plan.policy)
         ):
             out.note(f"warning: {warning}")
         description = provision_secondary(directory, plan, repositories, verification=verification, listen=listen)
@@ -175,7 +176,7 @@ def show(out: Output, directory: Path) -> None:
         status,
         [
             f"{status['ecu']} ({status['hardwareId']}) of {status['vehicle']}: {status['verification']} verification",
-            f"runs {status['installed']['path']}, listens on {status['listen']}",
+            f"runs {image_name(status['installed'])}, listens on {status['listen']}",
             *refusal_lines(status),
         ],
     )

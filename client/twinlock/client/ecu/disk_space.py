@@ -1,4 +1,4 @@
-"""Disk space of an ECU: reserved for its state, and freed by deleting what the next attempt can make again."""
+"""The state of an ECU that is to run, and the disk space for it, freed by deleting what the next attempt can make again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twinlock.client.ecu.config import EcuSettings
 from twinlock.client.install.ab_slots import drop_half_written
+from twinlock.client.model.errors import ConfigurationError
 from twinlock.client.storage.staging import RESERVE_BYTES, drop_staged
 from twinlock.client.storage.state import TrustedState
 from twinlock.io.files.durable import storage_errors
@@ -25,10 +26,40 @@ def make_room(settings: EcuSettings) -> bool:
     return True
 
 
-def open_state(settings: EcuSettings) -> TrustedState:
-    """The state of an ECU that is to run, with room for it. Raises: see ``TrustedState.open``."""
+def open_state(config: str | Path, settings: EcuSettings) -> TrustedState:
+    """The state of the ECU of ``settings``, read from ``config``, that is to run; with room for it.
+
+    Raises: ConfigurationError if it is the state of another ECU; see ``TrustedState.open``.
+    """
     make_room(settings)
-    return TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
+    state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
+    try:
+        _check_names(config, settings, state)
+    except BaseException:
+        state.close()
+        raise
+    return state
+
+
+def _check_names(config: str | Path, settings: EcuSettings, state: TrustedState) -> None:
+    """Refuse names that were changed since this ECU was made: to its Director, its reports would be another's.
+
+    Raises: ConfigurationError, StorageError.
+    """
+    names = _own_names(settings)
+    made = state.provisioned_as
+    if made is None:  # an earlier version of this software made it
+        state.store_provisioned_as(names)
+        return
+    for name, value in names.items():
+        if made.get(name, value) != value:
+            reason = f"is {value}, but this ECU was made as {made[name]}; restore that, or make another ECU in a new directory"
+            raise ConfigurationError(path=str(config), field=name, reason=reason)
+
+
+def _own_names(settings: EcuSettings) -> dict[str, str]:
+    """Who the ECU of ``settings`` is, by member of its configuration."""
+    return {"vehicle": settings.vehicle, "ecu": settings.ecu.ecu, "hardwareId": settings.ecu.hardware_id}
 
 
 def free_bytes(directory: Path) -> int:

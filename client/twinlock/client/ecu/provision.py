@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,16 +19,31 @@ from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identi
 from twinlock.client.ecu.release_counter import raise_floor
 from twinlock.client.ecu.reports import check_key_type
 from twinlock.client.install.ab_slots import SlotInstaller
-from twinlock.client.model.errors import AnchorMismatchError, SecondaryDescriptionError, ServerUrlError
+from twinlock.client.model.errors import (
+    AnchorMismatchError,
+    ConfigurationError,
+    SecondaryDescriptionError,
+    ServerUrlError,
+)
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.state import TrustedState
-from twinlock.io.files.durable import create_once, storage_errors
+from twinlock.io.files.durable import clean_stale, flush_directory, replace_file, storage_errors
 from twinlock.io.files.new_directory import new_directory
-from twinlock.trust.engine.first_contact import check_given_root, check_given_roots, is_base_url
+from twinlock.io.files.operator_files import read_json_object
+from twinlock.trust.engine.first_contact import check_given_root, check_given_roots, check_vehicle_url, is_base_url
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, RepositoryName, Verification, identifier, target_path
+from twinlock.trust.names import (
+    DIRECTOR,
+    IMAGE,
+    EcuId,
+    RepositoryName,
+    VehicleId,
+    Verification,
+    identifier,
+    target_path,
+)
 from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
@@ -36,6 +52,8 @@ from twinlock.trust.wire.tuf.metadata import TUF
 
 PRIMARY_FILE = "primary.json"
 SECONDARY_FILE = "secondary.json"
+_BEGUN = "provisioning.begun"
+"""The configuration of an ECU whose provisioning has not ended: its last step is to rename it."""
 _CHUNK_BYTES = 65_536
 
 
@@ -84,12 +102,14 @@ def provision_primary(
 ) -> Path:
     """Make a Primary in ``directory``, which must not exist or be empty; returns ``directory/primary.json``.
 
+    It resumes a provisioning of the same ECU that was killed, and keeps the key of that one.
     ``secondaries`` are descriptions as ``provision_secondary`` returns them. ``fetch`` is that part of the
     configuration. Raises: UsageError, StorageError, or the refusal of a Root file that is not sound.
     """
     if repositories.image_root is None or not repositories.director_url or not repositories.image_url:
         raise UsageError(reason="a Primary needs the URL and the Root file of both repositories")
     given_anchors(repositories)
+    check_vehicle_url(repositories.director_url, VehicleId(plan.vehicle))
     described = [_checked_description(item) for item in secondaries]
     _check_key_types(plan, repositories, described)
     _check_anchor(repositories, full=True)
@@ -99,10 +119,9 @@ def provision_primary(
         "fetch": dict(fetch or {}),
         "secondaries": described,
     }
-    with _new_ecu(directory):
+    with _new_ecu(config, settings) as begun:
+        load_primary(begun)
         _make(directory, plan, repositories, full=True)
-        _write_json(config, settings)
-        load_primary(config)
     return config
 
 
@@ -116,6 +135,7 @@ def provision_secondary(
 ) -> dict[str, Any]:
     """Make a Secondary in ``directory`` (``directory/secondary.json``); returns its description for the Primary.
 
+    It resumes a provisioning of the same ECU that was killed, and keeps the key of that one.
     ``listen`` is ``http://HOST:PORT`` or ``unix:PATH``, the path absolute or relative to ``directory``. The
     description holds ``ecu``, ``hardwareId``, ``verification``, ``address``, ``keyid`` and ``key``.
     Raises: UsageError, StorageError, or the refusal of a Root file that is not sound.
@@ -130,10 +150,10 @@ def provision_secondary(
     settings = _settings("secondary", plan, repositories) | {"verification": verification, "listen": listen}
     if full:
         settings["map"] = "map.json"
-    with _new_ecu(directory):
+    with _new_ecu(config, settings) as begun:
+        loaded = load_secondary(begun)
         _make(directory, plan, repositories, full=full)
-        _write_json(config, settings)
-        return describe_secondary(load_secondary(config))
+        return describe_secondary(loaded)
 
 
 def describe_secondary(config: SecondaryConfig) -> dict[str, Any]:
@@ -167,23 +187,60 @@ def given_anchors(repositories: KnownRepositories) -> dict[RepositoryName, Trust
 
 
 @contextmanager
-def _new_ecu(directory: Path) -> Iterator[None]:
-    """Make an ECU in ``directory`` inside the block; what it wrote is removed if it fails.
+def _new_ecu(config: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
+    """Make the ECU of ``settings`` next to ``config`` inside the block, which has ``settings`` under the yielded name.
 
+    If the block ends, ``config`` is there; if it fails, what it wrote is removed, unless a killed one had begun before.
     Raises: UsageError for a directory in use, StorageError.
     """
-    if directory.is_dir() and any(directory.iterdir()):
-        found = [name for name in (PRIMARY_FILE, SECONDARY_FILE) if (directory / name).exists()]
-        what = "holds an ECU already" if found else "is not empty"
-        raise UsageError(
-            reason=f"{directory} {what}; name a new directory, or remove what an interrupted init left in it"
-        )
+    directory = config.parent
     with new_directory(directory):
-        yield
+        clean_stale(directory)
+        begun = directory / _BEGUN
+        _check_free(directory, begun)
+        if begun.is_file():
+            _check_resumed(begun, settings)
+            _remove_unfinished(directory)
+        _write_json(begun, settings)
+        try:
+            yield begun
+        except ConfigurationError as error:
+            raise ConfigurationError(path=str(config), field=error.field, reason=error.reason) from error
+        with storage_errors("write", config):
+            begun.rename(config)
+            flush_directory(directory)
+
+
+def _check_free(directory: Path, begun: Path) -> None:
+    """Raises: UsageError for a directory that holds an ECU, or anything that no interrupted provisioning left."""
+    if any((directory / name).exists() for name in (PRIMARY_FILE, SECONDARY_FILE)):
+        raise UsageError(reason=f"{directory} holds an ECU already; name a new directory")
+    if not begun.is_file() and any(directory.iterdir()):
+        raise UsageError(reason=f"{directory} is not empty; name a new directory")
+
+
+def _check_resumed(begun: Path, settings: Mapping[str, Any]) -> None:
+    """Raises: UsageError if an ECU other than that of ``settings`` was begun: its key may be registered already."""
+    before = read_json_object(begun, "what an interrupted init began")
+    for name in ("role", "vehicle", "ecu"):
+        if before.get(name) != settings[name]:
+            raise UsageError(
+                reason=f"in {begun.parent} an interrupted init made an ECU with {name} {before.get(name)}, not "
+                f"{settings[name]}; repeat that command, or name a new directory"
+            )
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """Remove what an interrupted provisioning made, except the key of the ECU."""
+    with storage_errors("clean", directory):
+        for path in (directory / "map.json", *directory.glob("state.db*"), *directory.glob(".state.db.new*")):
+            path.unlink(missing_ok=True)
+        if (directory / "slots").exists():
+            shutil.rmtree(directory / "slots")
 
 
 def _make(directory: Path, plan: EcuPlan, repositories: KnownRepositories, *, full: bool) -> None:
-    """Everything but the configuration file, which comes last: what has none was not finished."""
+    """Everything but the configuration, which gets its name last: what has none was not finished."""
     roots: dict[RepositoryName, bytes] = {DIRECTOR: repositories.director_root}
     if full:
         assert repositories.image_root is not None
@@ -194,9 +251,23 @@ def _make(directory: Path, plan: EcuPlan, repositories: KnownRepositories, *, fu
     wires = _profiles(repositories.wires)
     with TrustedState.create(directory / "state.db", roots, wires=wires, limits=DEFAULT_LIMITS) as state:
         raise_floor(state, plan.factory_release_counter)
+        state.store_provisioned_as({"vehicle": plan.vehicle, "ecu": plan.ecu, "hardwareId": plan.hardware_id})
     path, source = plan.factory_image or ("factory", None)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
-    create_identity(directory / "identity.pem", plan.key_type)
+    _make_key(directory / "identity.pem", plan)
+
+
+def _make_key(path: Path, plan: EcuPlan) -> None:
+    """Make the key of the ECU, or keep that of an interrupted provisioning. Raises: UsageError, StorageError."""
+    if not path.exists():
+        create_identity(path, plan.key_type)
+        return
+    held = load_identity(path).public_key.keytype
+    if held != plan.key_type:
+        raise UsageError(
+            reason=f"{path} is the key of an interrupted init and has the type {held}, not {plan.key_type}; give that "
+            "type, or name a new directory"
+        )
 
 
 def _settings(role: str, plan: EcuPlan, repositories: KnownRepositories) -> dict[str, Any]:
@@ -287,4 +358,4 @@ def _checked_description(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    create_once(path, json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")
+    replace_file(path, json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n")

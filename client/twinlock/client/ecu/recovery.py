@@ -38,6 +38,8 @@ _TABLES = {
     "facts": ("name", "value"),
     "reports": ("ecu", "data"),
 }
+_SUFFIXES = ("", "-wal", "-shm")
+"""The files of one SQLite database."""
 
 
 class Recovered(NamedTuple):
@@ -67,8 +69,9 @@ def recover_state(
     path = settings.state
     lock = take_lock(path)
     try:
-        rows = {table: _salvaged(path, table, columns) for table, columns in _TABLES.items()}
-        draft = path.with_name(f"{path.name}.recovered")
+        source = _source(path)
+        rows = {table: _salvaged(source, table, columns) for table, columns in _TABLES.items()}
+        draft = path.with_name(f"{path.name}.recovering")
         _remove(draft)
         anchors = _anchors(settings, roots, rows["metadata"])
         with TrustedState.create(draft, anchors, wires=settings.wires, limits=settings.limits) as state:
@@ -100,6 +103,16 @@ def check_damaged(settings: EcuSettings) -> None:
     except (TwinlockError, ValueError):
         return
     raise NotDamagedError(path=str(settings.state))
+
+
+def _source(path: Path) -> Path:
+    """What to recover from: the state file, or the result of a recovery that was killed after it had removed that."""
+    complete = _complete(path)
+    return complete if complete.exists() and not path.exists() else path
+
+
+def _complete(path: Path) -> Path:
+    return path.with_name(f"{path.name}.recovered")
 
 
 def _repositories(settings: EcuSettings) -> list[RepositoryName]:
@@ -200,24 +213,52 @@ def _release_counter(settings: EcuSettings, state: TrustedState, given: int | No
 
 
 def _swap(path: Path, draft: Path) -> Path | None:
-    """Put the new file in place and keep the damaged one, if there is one. A crash leaves one of the two under its name."""
-    number = 1
-    while (damaged := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
+    """Put the new file in place and keep the damaged one, if there is one; returns where that is.
+
+    A crash leaves the damaged file with its log under its name, or the new one under one that the next recovery reads.
+    """
+    resumed = _source(path) != path
     with storage_errors("replace", path):
-        for suffix in ("-wal", "-shm"):
-            neighbour = path.with_name(path.name + suffix)
-            if neighbour.exists():
-                neighbour.replace(damaged.with_name(damaged.name + suffix))
-        kept = path.exists()
-        if kept:
-            path.replace(damaged)
-        draft.replace(path)
+        for suffix in _SUFFIXES[1:]:  # left by a reader, and empty
+            _complete(path).with_name(_complete(path).name + suffix).unlink(missing_ok=True)
+        draft.replace(_complete(path))
+        flush_directory(path.parent)
+        damaged = _keep_damaged(path) if path.exists() else _newest_damaged(path) if resumed else None
+        # The database first: without its log it would lose rows, and the next file must not meet the log of another.
+        for suffix in _SUFFIXES:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+            flush_directory(path.parent)
+        _complete(path).replace(path)
         flush_directory(path.parent)
         _remove(draft)
-    return damaged if kept else None
+    return damaged
+
+
+def _keep_damaged(path: Path) -> Path:
+    """Give the damaged file, and what SQLite keeps next to it, a second name. Raises: OSError."""
+    number = 1
+    while (damaged := _damaged(path, number)).exists() and not damaged.samefile(path):
+        number += 1
+    for suffix in _SUFFIXES:
+        old, kept = path.with_name(path.name + suffix), damaged.with_name(damaged.name + suffix)
+        if old.exists():
+            kept.unlink(missing_ok=True)
+            kept.hardlink_to(old)
+    flush_directory(path.parent)
+    return damaged
+
+
+def _newest_damaged(path: Path) -> Path | None:
+    number = 0
+    while _damaged(path, number + 1).exists():
+        number += 1
+    return _damaged(path, number) if number else None
+
+
+def _damaged(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.damaged-{number}")
 
 
 def _remove(draft: Path) -> None:
-    for suffix in ("", "-wal", "-shm", ".lock"):
+    for suffix in (*_SUFFIXES, ".lock"):
         draft.with_name(draft.name + suffix).unlink(missing_ok=True)

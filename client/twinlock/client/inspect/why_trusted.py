@@ -9,7 +9,7 @@ from typing import Any
 
 from twinlock.client.ecu.config import EcuSettings, PrimaryConfig
 from twinlock.client.ecu.evidence import EvidenceBook
-from twinlock.client.install.ab_slots import SlotInstaller
+from twinlock.client.inspect.own_image import own_image
 from twinlock.client.model.errors import NothingVerifiedError, NotOrderedError
 from twinlock.client.model.events import event_as_json
 from twinlock.client.storage.state import TrustedState
@@ -116,7 +116,7 @@ class _Account:
         if repository_map is not None:
             for name in repository_map.agreeing(self.path):
                 self.entry = ordered = self._agreement(self.state.repository(name), ordered)
-        installed = SlotInstaller(self.settings.slots, self.settings.ecu.ecu).installed()
+        installed = own_image(self.settings, self.state)
         for ecu in self.ecus.values():
             own = installed if ecu.ecu == self.settings.ecu.ecu else None
             check_entry(ordered, ecu, own, policy=self.settings.policy)

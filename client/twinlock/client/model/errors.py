@@ -125,7 +125,7 @@ class ManifestRefusedError(DirectorRefusedError):
 
     code = "manifest-refused"
     template = "the Director refused the manifest ({problem}): {detail}"
-    hint = "compare the vehicle with `twinlock director vehicles`; keys or ECUs may differ from its inventory"
+    hint = "compare the vehicle with `twinlock director vehicles`: the URL in map.json may be another vehicle's, or keys or ECUs differ"
 
 
 class EnrolmentRefusedError(DirectorRefusedError):

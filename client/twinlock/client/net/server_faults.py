@@ -29,17 +29,29 @@ def server_faults(url: str) -> Iterator[None]:
     except (TwinlockError, TimeoutError) as error:
         if isinstance(error, TwinlockError) or not _is_librarys(error):
             raise
-        raise TransportError(url=url, reason=reason_of(error)) from error
+        raise TransportError(url=url, reason=reason_of(error, url)) from error
     except Exception as error:
         _LOG.debug("%s: the HTTP library raised %s", sanitize(url, _REASON_CHARACTERS), type(error).__name__)
-        raise TransportError(url=url, reason=reason_of(error)) from error
+        raise TransportError(url=url, reason=reason_of(error, url)) from error
 
 
-def reason_of(error: Exception) -> str:
-    """What broke, in at most 200 printable characters."""
+def reason_of(error: Exception, url: str) -> str:
+    """What broke on the way to ``url``, in at most 200 printable characters."""
+    from twinlock.io.http.network_faults import known_reason, place_of
+
+    cause: Exception = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    known = known_reason(cause, _socket(error) or place_of(url))
+    if known is not None:
+        return sanitize(known, _REASON_CHARACTERS)
     words = _words(error)
     detail = sanitize(getattr(error, "message", "") or _system_reason(error), _REASON_CHARACTERS)
     return (f"{words}: {detail}" if detail else words)[:_REASON_CHARACTERS]
+
+
+def _socket(error: Exception) -> str | None:
+    """The Unix socket that the connection was to go to, if it was."""
+    path = getattr(error, "path", None)
+    return path if isinstance(path, str) else None
 
 
 def _words(error: Exception) -> str:

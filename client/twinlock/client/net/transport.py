@@ -22,6 +22,7 @@ from twinlock.io.files.operator_files import read_operator_file
 from twinlock.io.http.redirects import RedirectChain
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError, StorageError, TransportError
+from twinlock.trust.errors.usage import TlsFileError
 
 if TYPE_CHECKING:
     import ssl
@@ -183,19 +184,16 @@ class Transport:
     def _tls_context(self, *, with_certificate: bool) -> ssl.SSLContext | bool:
         if self._tls == TlsSettings():
             return True
-        import ssl
+        from twinlock.io.http.tls import client_context
 
         for file in (self._tls.ca, self._tls.certificate, self._tls.key):
             if file is not None:
                 read_operator_file(file, "the TLS file")  # OpenSSL would hang at a pipe
+        certificate, key = (self._tls.certificate, self._tls.key) if with_certificate else (None, None)
         try:
-            context = ssl.create_default_context(cafile=self._tls.ca)
-            if self._tls.certificate is not None and with_certificate:
-                context.load_cert_chain(self._tls.certificate, self._tls.key)
-        except (OSError, ssl.SSLError) as error:
-            path = str(self._tls.ca if self._tls.certificate is None else self._tls.certificate)
-            raise StorageError(path=path, operation="use the TLS files at", reason=_tls_reason(error)) from error
-        return context
+            return client_context(self._tls.ca, certificate=certificate, key=key)
+        except TlsFileError as error:
+            raise StorageError(path=error.path, operation="use the TLS files at", reason=error.reason) from error
 
 
 _Origin = tuple[str, str | None, int | None]
@@ -226,10 +224,6 @@ def _leads_on(chain: RedirectChain, response: aiohttp.ClientResponse) -> bool:
     if followed:
         response.close()
     return followed
-
-
-def _tls_reason(error: OSError) -> str:
-    return getattr(error, "reason", None) or error.strerror or "no usable PEM in the file"
 
 
 async def with_retries(settings: FetchSettings, attempt: Callable[[], Awaitable[T]]) -> T:

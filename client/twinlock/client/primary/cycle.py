@@ -46,7 +46,7 @@ from twinlock.client.primary.manifest_step import send_manifest
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.primary.time_step import take_time
 from twinlock.client.storage.needed_files import unneeded_files
-from twinlock.client.storage.state import LastRefusal
+from twinlock.client.storage.records import LastRefusal
 from twinlock.trust.engine.last_look import is_superseded
 from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.errors.base import RefusalError, TwinlockError

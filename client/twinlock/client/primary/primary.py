@@ -69,8 +69,9 @@ class Primary:
         repository_map = _read_map(Path(config), settings)
         for key in (identity.public_key, *(item.key for item in settings.secondaries)):
             check_reporting_key(settings.wires, key)
-        state = open_state(settings)
+        state = open_state(config, settings)
         try:
+            state.store_own_installer(own=installer is not None)
             transport = Transport(settings.fetch, settings.tls, own=_own_servers(settings, repository_map))
             clock = Clock(settings.time, state, limits=settings.limits, wall=wall)
             return cls(

@@ -11,8 +11,8 @@ from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.net.transport import Transport
 from twinlock.client.primary.driver import run_verification
 from twinlock.trust.engine.commands import Persist, Steps
-from twinlock.trust.engine.first_contact import meet_director, meet_image_repository
-from twinlock.trust.names import DIRECTOR, IMAGE, RepositoryName
+from twinlock.trust.engine.first_contact import check_vehicle_url, meet_director, meet_image_repository
+from twinlock.trust.names import DIRECTOR, IMAGE, RepositoryName, VehicleId, identifier
 from twinlock.trust.policy import LAX, STRICT
 from twinlock.trust.state.trusted import TrustedRepository
 
@@ -20,20 +20,22 @@ _SETTINGS = FetchSettings(attempts=1, deadline_s=60.0)  # an operator waits
 
 
 async def check_repositories(
-    repositories: KnownRepositories, now: datetime, *, policy: str = "strict"
+    repositories: KnownRepositories, now: datetime, *, vehicle: str, policy: str = "strict"
 ) -> tuple[str, ...]:
     """Read each repository that has a URL in ``repositories`` as an ECU would; returns warnings. Stores nothing.
 
-    ``now`` is UTC. Raises: UsageError if one does not match its Root, TransportError if one does not answer, and what
-    ``given_anchors`` raises.
+    ``now`` is UTC. Raises: UsageError if one does not match its Root, or serves another ``vehicle``; TransportError if one does not
+    answer, and what ``given_anchors`` raises.
     """
     anchors = given_anchors(repositories)
     urls = {DIRECTOR: repositories.director_url, IMAGE: repositories.image_url}
     steps: dict[RepositoryName, Steps[tuple[str, ...]]] = {}
+    chosen = LAX if policy == "lax" else STRICT
     if urls[DIRECTOR]:
-        steps[DIRECTOR] = meet_director(anchors[DIRECTOR], now, location=urls[DIRECTOR])
+        named = VehicleId(identifier(vehicle))
+        check_vehicle_url(urls[DIRECTOR], named)
+        steps[DIRECTOR] = meet_director(anchors[DIRECTOR], now, location=urls[DIRECTOR], vehicle=named, policy=chosen)
     if urls[IMAGE] and IMAGE in anchors:
-        chosen = LAX if policy == "lax" else STRICT
         steps[IMAGE] = meet_image_repository(anchors[IMAGE], now, location=urls[IMAGE], policy=chosen)
     return await _run(steps, anchors, urls)
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from twinlock.client.ecu.evidence import EvidenceBook, Sort, describe_event, sort_of
 from twinlock.client.model.events import StoredEvent
 from twinlock.client.model.results import Step
-from twinlock.client.storage.state import LastRefusal, TrustedState
+from twinlock.client.storage.records import LastRefusal
+from twinlock.client.storage.state import TrustedState
 from twinlock.client.storage.write_pace import WritePace
 from twinlock.trust.errors.base import TwinlockError
 

@@ -64,6 +64,7 @@ class Secondary:
     ) -> None:
         self.config = config
         self._state = state
+        state.store_own_installer(own=not isinstance(installer, SlotInstaller))
         self._identity = identity
         self._installer = installer
         self._clock = Clock(config.time, state, limits=config.limits, wall=wall)
@@ -89,7 +90,7 @@ class Secondary:
         settings = load_secondary(config)
         identity = load_identity(settings.key)
         check_reporting_key(settings.wires, identity.public_key)
-        state = open_state(settings)
+        state = open_state(config, settings)
         try:
             ecu = settings.ecu.ecu
             installer = SlotInstaller(settings.slots, ecu, guarded_precondition(precondition, ecu))

@@ -36,6 +36,7 @@ from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.client.net.transport import CHUNK_BYTES
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.io.http.bounds import Bounds
+from twinlock.io.http.network_faults import network_reason, place_of
 from twinlock.io.http.request_bodies import RequestBodies
 from twinlock.io.http.server import HttpServer, address_of, bind_tcp, bind_unix
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
@@ -109,7 +110,8 @@ async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
             parts = urlsplit(listen)
             sockets = bind_tcp(parts.hostname or "", parts.port or 0)
     except (OSError, ValueError) as error:
-        raise ListenError(address=listen, reason=str(error)) from error
+        place = listen.removeprefix("unix:") if listen.startswith("unix:") else place_of(listen)
+        raise ListenError(address=listen, reason=network_reason(error, place)) from error
     server = await HttpServer.start(secondary_application(secondary), sockets, bounds=_BOUNDS)
     if listen.startswith("unix:"):
         return server, listen

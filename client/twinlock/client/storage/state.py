@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ from twinlock.client.model.events import StoredEvent, decode_event, encode_event
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import Database, bytes_column, text_column
 from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
-from twinlock.client.storage.records import BegunBundle, CounterAfterReset
+from twinlock.client.storage.records import BegunBundle, CounterAfterReset, LastRefusal
 from twinlock.client.storage.report_log import ReportLog
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.time_floor import time_floor
-from twinlock.trust.errors.base import Kind, RefusalError, TwinlockError
+from twinlock.trust.errors.base import Kind, RefusalError
 from twinlock.trust.keys.public_keys import PublicKey
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
@@ -30,41 +29,6 @@ from twinlock.trust.text.times import format_time, parse_time
 from twinlock.trust.wire.tuf.attestation import Attestation, key_material
 from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LastRefusal:
-    """Why the last cycle did not end well: the error's kind, code, attack, clause and sentence, and where it happened.
-
-    For people who look at this ECU. What the Director must receive is in ``events``.
-    """
-
-    kind: str
-    code: str
-    attack: str
-    clause: str
-    detail: str
-    step: str
-    time: str
-
-    @classmethod
-    def of(cls, error: TwinlockError, *, step: str, now: datetime | None) -> LastRefusal:
-        """Describe ``error``. ``now`` is the verified time of the cycle, None where there was none."""
-        described = error.as_json()
-        return cls(
-            kind=error.kind.value,
-            code=error.code,
-            attack=described.get("attack", "none"),
-            clause=described.get("clause", ""),
-            detail=str(error),
-            step=step,
-            time=format_time(now) if now else "",
-        )
-
-    def as_json(self) -> dict[str, str | None]:
-        """The fields for people; ``time`` is None where the cycle had none."""
-        fields: dict[str, str | None] = {name: getattr(self, name) for name in LastRefusal.__slots__}
-        return {**fields, "time": self.time or None}
 
 
 class TrustedState:
@@ -292,6 +256,25 @@ class TrustedState:
         """Record, before the first write, that a bundle is begun; None when it has ended."""
         images = {} if begun is None else {ecu: list(entry[:4]) for ecu, entry in begun.images.items()}
         self._store_fact("begun", begun and {"images": images, "deadline": format_time(begun.deadline)})
+
+    @property
+    def provisioned_as(self) -> Mapping[str, str] | None:
+        """Who this ECU was made as, by member of its configuration; None if an earlier version of this software made it."""
+        names: Mapping[str, str] | None = self._fact("provisioned-as")
+        return names
+
+    def store_provisioned_as(self, names: Mapping[str, str]) -> None:
+        """Store who this ECU is."""
+        self._store_fact("provisioned-as", dict(names))
+
+    @property
+    def has_own_installer(self) -> bool:
+        """Whether this ECU runs with a product's own installer, and not with the built-in slots."""
+        return bool(self._fact("own-installer"))
+
+    def store_own_installer(self, *, own: bool) -> None:
+        """Store with which installer this ECU runs."""
+        self._store_fact("own-installer", own)
 
     # What the Director must receive
 

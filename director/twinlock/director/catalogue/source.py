@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from twinlock.director.errors.operator import SettingError
+from twinlock.io.http.network_faults import network_reason, place_of
 from twinlock.io.http.outgoing import RateFloor, open_url
 from twinlock.repository.store.object_names import served_name
 from twinlock.trust.engine.commands import ABSENT, Absent
@@ -78,8 +79,7 @@ def _fetch_url(url: str, limit: int, total_s: float) -> bytes | Absent:
                 return ABSENT
             raise FetchError(url=url, reason=error.reason or "no reason given", status=error.code) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise TransportError(url=url, reason=str(reason)) from None
+        raise TransportError(url=url, reason=network_reason(error, place_of(url))) from None
 
 
 def _read_response(response: Any, url: str, limit: int) -> bytes:

@@ -221,10 +221,3 @@ class NeedsNoCertificateError(UsageError):
     code = "needs-no-certificate"
     template = "{vehicle} does not run aktualizr, so it needs no certificate"
     vehicle: str
-
-
-class NothingToRecoverError(UsageError):
-    """The recovery of a signing clock that was never ahead."""
-
-    code = "nothing-to-recover"
-    template = "no metadata in force is signed in the future, so there is nothing to correct"

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, func, select
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.catalogue.catalogue import CatalogueKeeper
-from twinlock.director.errors.operator import NothingToRecoverError
 from twinlock.director.errors.vehicles import RetiredVehicleError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.signing_marks import marks_of_issues, read_marks, write_marks
 from twinlock.director.signing.published_roots import read_root
+from twinlock.repository.errors import NothingToRecoverError
 from twinlock.repository.signing.clock import BEHIND, ClockMarks, check_signing_clock, highest, issued_of
 
 _I, _V = schema.issues.c, schema.vehicles.c
@@ -48,7 +48,7 @@ def recover_clock(
 
     The files of a retired one are made again when it is reactivated and asks.
     ``sign`` signs for one vehicle. The confirmation is stored and audited first; a recovery that was cut off is repeated.
-    Raises: UsageError if there is nothing to correct; ClockContradictedError if the Image repository contradicts it; and
+    Raises: NothingToRecoverError if there is nothing to correct; ClockContradictedError if the Image repository contradicts it; and
     what ``sign`` raises.
     """
     check_signing_clock(now, ClockMarks(), catalogues.second_time(now))

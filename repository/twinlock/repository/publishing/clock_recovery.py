@@ -33,7 +33,7 @@ def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
 
     Versions rise by one. No key of Root is needed unless Root itself states such a time. An operator has confirmed that
     the clock is right now.
-    Raises: UsageError if there is nothing to correct, ClockContradictedError, and as ``commit``.
+    Raises: NothingToRecoverError, ClockContradictedError, and as ``commit``.
     """
     state = begin_publishing(workspace)
     now, candidate = state.now, NextPublication(state)

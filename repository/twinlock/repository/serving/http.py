@@ -22,6 +22,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from twinlock.io.http.bounds import DEFAULT_BOUNDS, Bounds
+from twinlock.io.http.network_faults import network_reason
 from twinlock.io.http.problems import STATUS_CODES, problem
 from twinlock.io.http.quiet_log import QuietLog
 from twinlock.io.http.server import HttpServer, allow_descriptors, bind_tcp
@@ -152,7 +153,7 @@ async def serving(
     try:
         sockets = bind_tcp(host, port)
     except OSError as error:
-        raise UsageError(reason=f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        raise UsageError(reason=f"cannot listen on {host}:{port}: {network_reason(error, f'{host}:{port}')}") from None
     server = await HttpServer.start(app, sockets, tls=tls, bounds=bounds, shutdown_s=shutdown_s)
     try:
         yield RunningServer(host, server.addresses[0][1], tls is not None)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from twinlock.io.files.durable import read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.io.files.records import Record, read_record, record_bytes
+from twinlock.repository.errors import NothingToRecoverError
 from twinlock.repository.signing.clock import (
     BEHIND,
     ClockMarks,
@@ -29,7 +30,7 @@ from twinlock.repository.signing.clock import (
 from twinlock.repository.signing.time_source import TimeSource
 from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.workspace import Workspace
-from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.text.times import format_time, parse_time
 
@@ -99,14 +100,12 @@ class FutureSignatures:
 
 
 def find_future_signatures(workspace: Workspace, published: CurrentPublication, now: datetime) -> FutureSignatures:
-    """What is published, or was, with a time of the future. Raises: UsageError if nothing is, ClockContradictedError."""
+    """What is published, or was, with a time of the future. Raises: NothingToRecoverError, ClockContradictedError."""
     marks = read_marks(workspace, published)
     check_signing_clock(now, ClockMarks(), ask_second(read_time_source(workspace)))
     roles = tuple(role for role, data in _files(published) if (issued_of(data) or now) > now + BEHIND)
     if not roles and (marks.last is None or marks.last <= now + BEHIND):
-        raise UsageError(
-            reason="no signature of this repository states a time of the future; nothing has to be corrected"
-        )
+        raise NothingToRecoverError()
     return FutureSignatures(highest=marks.highest or now, roles=roles)
 
 

@@ -9,6 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from twinlock.io.http.network_faults import network_reason, place_of
 from twinlock.io.http.outgoing import open_url
 from twinlock.repository.signing.clock import SKEW, SecondTime
 from twinlock.trust.engine.restore import bootstrap_repository
@@ -50,7 +51,7 @@ class TimeSource:
             with error:
                 raise FetchError(url=self.url, reason=str(error.reason), status=error.code) from None
         except (OSError, ValueError) as error:
-            raise TransportError(url=self.url, reason=str(getattr(error, "reason", None) or error)) from None
+            raise TransportError(url=self.url, reason=network_reason(error, place_of(self.url))) from None
         if len(data) > _MAX_BYTES:
             raise EndlessDataError(what=self.url, limit_bytes=_MAX_BYTES)
         return data

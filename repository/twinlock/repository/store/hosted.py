@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 from urllib.parse import SplitResult, urlsplit
 
+from twinlock.io.http.network_faults import network_reason, place_of
 from twinlock.io.http.outgoing import CountedConnection, Deadline, RateFloor
 from twinlock.io.http.redirects import RedirectChain
 from twinlock.repository.errors import ImageUriError
@@ -218,7 +219,7 @@ def _addresses(uri: str, parts: SplitResult, hosts: OutsideHosts) -> list[Addres
     try:
         resolved = socket.getaddrinfo(parts.hostname, parts.port or _PORT, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise TransportError(url=uri, reason=f"its host cannot be resolved ({error})") from None
+        raise TransportError(url=uri, reason=network_reason(error, place_of(uri))) from None
     addresses = [ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in resolved]
     for address in addresses:
         if not hosts.permits(address):
@@ -243,4 +244,4 @@ def _faults(uri: str) -> Iterator[None]:
     try:
         yield
     except (OSError, http.client.HTTPException) as error:
-        raise TransportError(url=uri, reason=str(error) or type(error).__name__) from error
+        raise TransportError(url=uri, reason=network_reason(error, place_of(uri))) from error

@@ -7,18 +7,20 @@ nothing is trusted yet but what the operator brought.
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from twinlock.trust.checks.context import Context
+from twinlock.trust.checks.timestamp import check_timestamp
 from twinlock.trust.engine.commands import ABSENT, Steps
 from twinlock.trust.engine.fetching import bound, fetch
 from twinlock.trust.engine.refresh import refresh_repository, walk_roots
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.images import VehicleMismatchError
 from twinlock.trust.errors.metadata import ExpiredError, MissingMetadataError
-from twinlock.trust.errors.usage import ForeignMetadataError, GivenRootError, NotPublishedError
+from twinlock.trust.errors.usage import ForeignMetadataError, GivenRootError, NotPublishedError, VehicleUrlError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TIMESTAMP, RepositoryName, VehicleId
 from twinlock.trust.policy import STRICT, Policy
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
@@ -34,6 +36,13 @@ def is_base_url(location: str) -> bool:
         return False
     plain = location.isascii() and location.isprintable() and not set(location) & set(' "<>\\^`{|}')
     return whole and plain and parts.scheme in ("http", "https")
+
+
+def check_vehicle_url(location: str, vehicle: VehicleId) -> None:
+    """Refuse a URL of the form ``.../vehicles/OTHER``. Of one in another form this is unknown. Raises: VehicleUrlError."""
+    *_, parent, last = ("", "", *urlsplit(location).path.rstrip("/").split("/"))
+    if parent == "vehicles" and unquote(last) != vehicle:
+        raise VehicleUrlError(location=location, offered=unquote(last), expected=vehicle)
 
 
 def check_given_root(name: RepositoryName, root: bytes, *, wire: WireProfile = TUF) -> TrustedRepository:
@@ -80,11 +89,14 @@ def meet_image_repository(
     return ()
 
 
-def meet_director(anchor: TrustedRepository, now: datetime, *, location: str) -> Steps[tuple[str, ...]]:
-    """Follow the Root chain of the Director at ``location`` from ``anchor``; returns warnings.
+def meet_director(
+    anchor: TrustedRepository, now: datetime, *, location: str, vehicle: VehicleId, policy: Policy = STRICT
+) -> Steps[tuple[str, ...]]:
+    """Follow the Root chain of the Director at ``location`` from ``anchor``, and read whose Timestamp it serves; returns warnings.
 
-    Its vehicle need not be registered there, so there may be nothing to read but Roots.
-    ``now`` is UTC. Raises: NotPublishedError, ForeignMetadataError if that is not a Director of that Root.
+    The ``vehicle`` need not be registered there, so there may be nothing to read but Roots.
+    ``now`` is UTC. Raises: NotPublishedError, ForeignMetadataError if that is not a Director of that Root; VehicleUrlError if it serves
+    another vehicle there.
     """
     version = anchor.root.signed.version
     try:
@@ -92,11 +104,31 @@ def meet_director(anchor: TrustedRepository, now: datetime, *, location: str) ->
             reason = f"it does not serve Root {version}, so it is not this vehicle's URL at a Director"
             raise NotPublishedError(repository=DIRECTOR, location=location, reason=reason)
         newest = yield from walk_roots(anchor, _context(anchor, now))
+        expired = yield from _meet_vehicle(newest, _context(anchor, now)._replace(vehicle=vehicle, policy=policy))
+    except VehicleMismatchError as error:
+        raise VehicleUrlError(location=location, offered=error.offered, expected=vehicle) from error
     except RefusalError as error:
         raise _unfit(anchor, location, str(error)) from error
     if newest.root.signed.expires <= now:
         return (f"{location}: its newest Root expired at {newest.root.signed.expires:%Y-%m-%dT%H:%M:%SZ}; renew it",)
-    return ()
+    return (f"{location}: {expired}; renew it before the vehicle reads it",) if expired is not None else ()
+
+
+def _meet_vehicle(director: TrustedRepository, context: Context) -> Steps[ExpiredError | None]:
+    """Judge the Timestamp, if there is one; returns how it expired.
+
+    Raises: VehicleMismatchError for that of another vehicle, any other refusal of it.
+    """
+    root = director.root.signed
+    if not root.has_index:
+        return None
+    data = yield from fetch(context, TIMESTAMP, None, bound(context, TIMESTAMP))
+    if isinstance(data, bytes):
+        try:
+            check_timestamp(data, root=root, trusted=None, floor=None, context=context)
+        except ExpiredError as error:
+            return error
+    return None
 
 
 def _meet_root(anchor: TrustedRepository, now: datetime, location: str) -> Steps[bool]:

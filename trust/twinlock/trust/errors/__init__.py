@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         NotPublishedError,
         NotRefreshedError,
         TlsFileError,
+        VehicleUrlError,
     )
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -167,6 +168,7 @@ else:
                 "NotPublishedError",
                 "NotRefreshedError",
                 "TlsFileError",
+                "VehicleUrlError",
             ),
         },
     )
@@ -242,5 +244,6 @@ __all__ = [
     "UnusableKeyError",
     "UsageError",
     "VehicleMismatchError",
+    "VehicleUrlError",
     "WeakKeyError",
 ]

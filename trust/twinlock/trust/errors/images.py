@@ -136,6 +136,7 @@ class VehicleMismatchError(RefusalError):
     attack = Attack.REPLAY
     clause = "Uptane 2.1.0 5.2.3.1"
     template = "the Director's file is for vehicle {offered}; this is {expected}"
+    hint = "if this ECU is new, compare the Director's URL in map.json and the vehicle in its configuration: one may be another vehicle's"
     offered: str
     expected: str
 

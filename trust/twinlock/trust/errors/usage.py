@@ -42,6 +42,16 @@ class ForeignMetadataError(FirstContactError):
     """What the address serves is not signed under the Root given."""
 
 
+class VehicleUrlError(UsageError):
+    """The URL given for a vehicle's Director is that of another vehicle."""
+
+    template = "{location} is the Director's URL of vehicle {offered}, and this is {expected}"
+    hint = "give the URL of this vehicle, or correct the identifier"
+    location: str
+    offered: str
+    expected: str
+
+
 class InvalidJsonFileError(UsageError):
     """A file of an operator that does not hold one JSON object."""
 
