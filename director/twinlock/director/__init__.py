@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         VehicleIdError,
         WireDisabledError,
     )
+    from twinlock.director.model.profiles import OldChain
     from twinlock.director.model.records import Assignment, Issue, Plan, VehicleRecord, VehicleSummary
     from twinlock.director.model.settings import Settings
 else:
@@ -112,6 +113,7 @@ else:
                 "VehicleIdError",
                 "WireDisabledError",
             ),
+            "model.profiles": ("OldChain",),
             "model.records": ("Assignment", "Issue", "Plan", "VehicleRecord", "VehicleSummary"),
             "model.settings": ("Settings",),
         },
@@ -143,6 +145,7 @@ __all__ = [
     "NothingAssignedError",
     "NothingToRecoverError",
     "OccupiedError",
+    "OldChain",
     "PastEndError",
     "Plan",
     "PrimaryNeededError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.local import PassphraseError
 
 
 class ConfigMemberError(UsageError):
@@ -36,6 +37,13 @@ class MissingPostQuantumKeyError(MissingKeysError):
     template = (
         "{role} requires a post-quantum signature, but none of its ml-dsa keys is on this machine (its keys: {keyids})"
     )
+
+
+class OldPassphraseError(PassphraseError):
+    """A private key of a repository that is taken over, which the given passphrase does not open."""
+
+    template = "the passphrase for the old keys does not decrypt the key {path}"
+    hint = "use --keys-passphrase-file with the passphrase of the old keys; all of them need the same one, or none"
 
 
 class OstreeCommitError(UsageError):

@@ -16,7 +16,7 @@ from twinlock.director.errors.operator import (
     UnfitRootError,
 )
 from twinlock.director.inventory.history import record_audit
-from twinlock.director.model.profiles import InheritedChain, RootTranslation
+from twinlock.director.model.profiles import InheritedChain, OldChain, RootTranslation
 from twinlock.director.signing.published_roots import PublishedRoots, insert_root
 from twinlock.director.signing.root_chains import RootChains
 from twinlock.director.signing.roots import (
@@ -199,16 +199,16 @@ class RootKeeper(RootChains):
         self._change(replace(self.settings, stranded=keyids, stranded_until=until.isoformat()))
         self._save(self.settings)
 
-    def enable(self, name: str, now: datetime, continue_from: tuple[Path, Path] | None = None) -> int:
+    def enable(self, name: str, now: datetime, continue_from: OldChain | None = None) -> int:
         """Publish Roots in the profile ``name`` too, from version 1 on; returns the newest version in it.
 
-        With ``continue_from``, the directories of another Director's Roots and of its keys, they continue its chain. A
+        With ``continue_from``, another Director's Roots and its keys, they continue its chain. A
         profile that is enabled already stays as it is, and then there is nothing to continue from.
         Raises: UsageError for an unknown one; ProfileError for keys that its clients cannot read, before anything is
         signed; MissingKeysError, PassphraseError, ConflictError; RefusalError for the other Director's chain.
         """
         translation = self._profiles.translation(name)
-        inherited = None if continue_from is None else translation.read_inherited(*continue_from, now)
+        inherited = None if continue_from is None else translation.read_inherited(continue_from, now)
         published = self._read()
         newest = published.translated[name]
         if newest is None:
