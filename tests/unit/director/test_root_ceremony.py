@@ -125,7 +125,7 @@ def test_one_that_has_all_its_signatures_cannot_be_cancelled(party: str) -> None
     Path("before.json").write_text(_root(party))
     assert run(party, "root", "sign", "--yes", "next.json", "--keys", "a", "--previous", "before.json")["missing"] == 0
     before = _files()
-    refused = run(party, "root", "cancel", "here", "next.json", status=1)["error"]
+    refused = run(party, "root", "cancel", "--yes", "here", "next.json", status=1)["error"]
     assert (refused["code"], refused["fields"]["version"]) == ("root-complete", 2)
     assert _files() == before
     run(party, "root", "publish", "here", "next.json")
@@ -135,7 +135,7 @@ def test_cancelling_one_that_lacks_signatures_puts_the_keys_aside_that_were_made
     before = _files()
     run(party, "rotate", "here", "root", "timestamp", "--keys", "1/1", "--prepare", "next.json")
     made = _files().keys() - before.keys()
-    cancelled = run(party, "root", "cancel", "here", "next.json")
+    cancelled = run(party, "root", "cancel", "--yes", "here", "next.json")
     assert cancelled["root"] == 2
     assert (len(cancelled["kept"]), cancelled["destroyed"]) == (len(made) // 2, [])
     left = _files()
@@ -143,18 +143,30 @@ def test_cancelling_one_that_lacks_signatures_puts_the_keys_aside_that_were_made
     assert len(aside) == len(made) // 2 == 2
     assert all("/retired/" in path for path in aside)
     assert {path: left[path] for path in before} == before
-    run(party, "root", "cancel", "here", "next.json", status=2)  # not twice
+    run(party, "root", "cancel", "--yes", "here", "next.json", status=2)  # not twice
     run(party, "root", "publish", "here", "next.json", status=1)  # it lacks signatures
     _bring_back("a", "b")
     run(party, "rotate", "here", "timestamp", "--yes")
     assert json.loads(_root(party))["signed"]["version"] == 2
 
 
+def test_a_cancelling_asks(party: str) -> None:
+    run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
+    before, words = _files(), (party, "root", "cancel", "here", "next.json")
+    refused = run(*words, status=2)["error"]
+    assert "end the signing of the root in next.json" in refused["message"]
+    assert "--yes" in refused["hint"]
+    declined = CliRunner().invoke(main, words, input="n\n")
+    assert (declined.exit_code, "error[declined]" in declined.stderr) == (1, True)
+    assert _files() == before
+    assert CliRunner().invoke(main, words, input="y\n").exit_code == 0
+
+
 def test_a_copy_that_is_signed_after_the_cancelling_is_a_root_that_vehicles_take(party: str) -> None:
     """What no publisher can prevent, and the threat model states."""
     first = _root(party).encode()
     run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
-    run(party, "root", "cancel", "here", "next.json")
+    run(party, "root", "cancel", "--yes", "here", "next.json")
     _bring_back("b")
     run(party, "rotate", "here", "timestamp", "--yes")
     run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
@@ -170,7 +182,7 @@ def test_a_file_that_was_not_prepared_here_is_neither_cancelled_nor_published_in
     run(party, "rotate", "here", "timestamp", "--prepare", "first.json")
     run(party, "root", "publish", "here", "first.json")
     run(party, "rotate", "here", "timestamp", "--prepare", "second.json")
-    run(party, "root", "cancel", "here", "first.json", status=2)
+    run(party, "root", "cancel", "--yes", "here", "first.json", status=2)
     other = json.loads(Path("second.json").read_text())
     other["signed"]["expires"] = "2031-01-01T00:00:00Z"
     Path("other.json").write_text(json.dumps(other))
@@ -390,7 +402,7 @@ def test_a_complete_root_that_expired_is_cancelled_and_the_next_one_is_published
     assert f"twinlock {party} rotate --prepare" in refused["hint"]
     assert _published(party) == published
 
-    cancelled = run(party, "root", "cancel", "here", "next.json")
+    cancelled = run(party, "root", "cancel", "--yes", "here", "next.json")
     assert (cancelled["root"], cancelled["destroyed"], len(cancelled["kept"])) == (2, [], len(made))
     kept = {Path(path).name for path in _files() if "retired" in path and path.endswith(".pem")}
     assert kept == {Path(path).name for path in made}
@@ -418,7 +430,7 @@ def _turn_the_clock(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
 
 def test_a_cancelled_root_that_comes_back_whole_is_not_published_here(party: str) -> None:
     run(party, "rotate", "here", "--prepare", "next.json")  # a renewal: no key was made for it, so none was destroyed
-    run(party, "root", "cancel", "here", "next.json")
+    run(party, "root", "cancel", "--yes", "here", "next.json")
     assert run(party, "root", "sign", "--yes", "next.json", "--keys", "a")["missing"] == 0
     before = _published(party)
     refused = run(party, "root", "publish", "here", "next.json", status=1)["error"]

@@ -49,6 +49,15 @@ class InputError(UsageError):
     source: str
 
 
+class OutputFileError(UsageError):
+    """A file that a command was to write, and that holds something else."""
+
+    code = "output-file"
+    template = "{path} holds something else already; nothing was written"
+    hint = "choose another file, or add --overwrite"
+    path: str
+
+
 class PassphraseSourceError(UsageError):
     """A file or a variable that does not hold a passphrase. ``origin`` names it."""
 

@@ -174,8 +174,10 @@ def cancel_root_command(
     )
     @click.argument("directory", type=DIRECTORY)
     @click.argument("file", type=FILE)
+    @yes_option
     @output_options
-    def cancel_root(out: Output, directory: Path, file: Path) -> None:
+    def cancel_root(out: Output, directory: Path, file: Path, *, yes: bool) -> None:
+        out.confirm(f"end the signing of the root in {file}, which is then never published here", yes=yes)
         cancelled = cancel(directory, file)
         lines = [f"Root {cancelled.root} is no longer prepared; have every copy of its file destroyed"]
         lines += [f"kept the key {keyid} in `retired`" for keyid in cancelled.kept]
