@@ -225,6 +225,17 @@ class RootPreparedError(TwinlockError):
     path: str
 
 
+class OtherRepositoryError(UsageError):
+    """A Root of the other repository, in a command for this one. ``found`` and ``expected`` are ``Director`` and ``Image``."""
+
+    code = "other-repository"
+    template = "{path} holds a Root of the {found} repository, not of the {expected} repository"
+    hint = "use the same command of the other repository (`twinlock director root`, `twinlock image root`), or the right file"
+    path: str
+    found: str
+    expected: str
+
+
 class RootCancelledError(TwinlockError):
     """A Root whose ceremony was ended here, and that comes back: other Roots of its number may be under way."""
 

@@ -355,12 +355,32 @@ def test_a_refused_preparation_makes_no_key(party: str) -> None:
     assert not Path("next.json").exists()
 
 
-def test_a_root_of_the_other_repository_is_not_published(party: str) -> None:
+def test_a_root_of_another_image_repository_is_not_published(party: str) -> None:
     other = ImageRepository.create("other")
     Path("other.json").write_bytes(other.root_bytes())
     before = _root(party)
-    run(party, "root", "publish", "here", "other.json", status=1)
+    run(party, "root", "publish", "here", "other.json", status=1 if party == "image" else 2)
     assert _root(party) == before
+
+
+def test_a_root_of_the_other_repository_is_neither_signed_nor_published(party: str) -> None:
+    """One person may hold keys of both: the file is of the repository that its content is of, whatever the command is."""
+    run(party, "rotate", "here", "root", "--prepare", "next.json")
+    before = Path("next.json").read_bytes()
+    own, other = ("Image", "Director") if party == "image" else ("Director", "Image")
+    ImageRepository.create("elsewhere")
+    Path("elsewhere.json").write_bytes(ImageRepository.open("elsewhere").root_bytes())
+    run("director", "init", "fleet", "--image-root", "elsewhere.json", "--image", "elsewhere")
+    there = "fleet" if other == "Director" else "elsewhere"
+    for words in (("sign", "next.json", "--keys", "a", "--yes"), ("publish", there, "next.json")):
+        refused = run(other.lower(), "root", *words, status=2)["error"]
+        assert refused["code"] == "other-repository"
+        assert refused["fields"] == {"path": "next.json", "found": own, "expected": other}
+        assert f"twinlock {party} root" in refused["hint"]
+        assert Path("next.json").read_bytes() == before
+    shown = CliRunner().invoke(main, [party, "root", "sign", "next.json", "--keys", "a"], input="n\n").stderr
+    assert f"root 2 of the {own} repository in next.json" in shown
+    assert run(party, "root", "sign", "next.json", "--keys", "a", "--yes")["missing"] == 0
 
 
 def test_a_directors_root_whose_online_keys_are_away_is_not_published(party: str) -> None:

@@ -43,12 +43,13 @@ def sign_root_command(party: str) -> click.Command:
     ) -> None:
         from twinlock.repository.keys.keyring import Keyring
         from twinlock.repository.publishing.root_signing import root_to_sign
+        from twinlock.trust.names import RepositoryName
 
         ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
         with own_input():
             before = read_own_file(previous, "the Root before it") if previous else None
-            prepared = root_to_sign(file, ring, previous=before)
-            for line in _lines_to_judge(prepared):
+            prepared = root_to_sign(file, ring, previous=before, repository=RepositoryName(party))
+            for line in _lines_to_judge(prepared, party):
                 out.note(line)
         signers = f"{counted(len(prepared.keyids), 'key')} in {keys} ({_short(prepared.keyids)})"
         out.confirm(
@@ -61,10 +62,10 @@ def sign_root_command(party: str) -> click.Command:
     return sign
 
 
-def _lines_to_judge(prepared: RootToSign) -> Iterator[str]:
+def _lines_to_judge(prepared: RootToSign, party: str) -> Iterator[str]:
     """What a person judges before signing: the Root, and what it changes."""
     view = prepared.view
-    yield f"root {view.version} in {prepared.path}, to be signed:"
+    yield f"root {view.version} of the {party.capitalize()} repository in {prepared.path}, to be signed:"
     yield from _role_lines(view)
     yield f"changes against root {prepared.before.version}, which is in force:"
     yield f"  expires {view.expires:%Y-%m-%d}; it was {prepared.before.expires:%Y-%m-%d}"

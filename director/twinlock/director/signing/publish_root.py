@@ -39,7 +39,7 @@ from twinlock.repository.publishing.root_ceremony import (
     hand_out,
     take_apart,
 )
-from twinlock.repository.publishing.root_signing import read_root_file
+from twinlock.repository.publishing.root_signing import check_repository, read_root_file
 from twinlock.repository.signing.sign import renew
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import DIRECTOR, ROOT
@@ -117,8 +117,8 @@ class RootKeeper(RootChains):
     def publish(self, now: datetime, path: Path) -> int:
         """Publish a prepared Root that has all its signatures, in every profile; returns its version.
 
-        Raises: RefusalError if it may not follow the current Root; UsageError if it was prepared for other profiles, or
-        for a time to come; MissingKeysError for online keys that it names and that are not here; ConflictError.
+        Raises: RefusalError if it may not follow the current Root; UsageError if it was prepared for other profiles,
+        for the Image repository, or for a time to come; MissingKeysError for online keys that it names and that are not here; ConflictError.
         """
         published = self._read()
         with keeping_signatures(self._prepared, path, published.signed):
@@ -129,6 +129,7 @@ class RootKeeper(RootChains):
 
     def _publish_prepared(self, published: PublishedRoots, now: datetime, path: Path) -> int:
         metadata = read_root_file(path)
+        check_repository(metadata.signed, path, DIRECTOR)
         self._prepared.check(published.version, metadata.signed)
         data, translated = take_apart(metadata, path)
         verify_successor(published.current, data, now)

@@ -38,7 +38,13 @@ from twinlock.repository.publishing.aktualizr_profile import handing_over, last_
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
-from twinlock.repository.publishing.root_signing import PREVIOUS, read_root_file, read_whole, sign_into
+from twinlock.repository.publishing.root_signing import (
+    PREVIOUS,
+    check_repository,
+    read_root_file,
+    read_whole,
+    sign_into,
+)
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import OWN_ROOT
@@ -153,12 +159,14 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     One that was prepared as the first Root for aktualizr begins the publishing for aktualizr; one that was prepared as a
     hand-over of that chain is one (``until``: see ``aktualizr_profile``).
 
-    Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
+    Raises: RefusalError if it may not follow the current Root; OtherRepositoryError for a Director's; MissingKeysError for
+    keys of roles that it changes.
     """
     state = begin_publishing(workspace)
     published, profiles = state.published, open_profiles(state)
     verified = online_keys(NextPublication(state), profiles)
     metadata = read_root_file(path)
+    check_repository(metadata.signed, path, IMAGE)
     hands_over = is_hand_over(metadata)
     data, other = take_apart(metadata, path)
     context = Context(repository=IMAGE, now=state.now, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
