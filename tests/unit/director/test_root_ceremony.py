@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -73,7 +74,9 @@ def test_prepared_here_signed_there_and_published(party: str) -> None:
     signed = run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
     assert (signed["missing"], len(signed["signed"])) == (0, 2)
     run(party, "root", "publish", "here", "next.json")
-    run(party, "root", "publish", "here", "next.json", status=1)  # not twice
+    published, files = _published(party), _files()
+    assert run(party, "root", "publish", "here", "next.json")["changed"] is False  # not twice
+    assert (_published(party), _files()) == (published, files)
 
     keys = run(party, "keys", "list", "here")["keys"]
     assert sorted(key["role"] for key in keys if key["role"] in ("timestamp", "snapshot")) == ["snapshot", "timestamp"]
@@ -305,6 +308,8 @@ def test_preparing_never_overwrites_collected_signatures(party: str) -> None:
 
 
 def test_an_operators_own_root_is_never_called_an_attack(party: str) -> None:
+    shutil.copytree("here", "copy")
+    run(party, "rotate", "copy", "timestamp", "--prepare", "other.json")  # another Root of the same number
     run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
     few = run(party, "root", "publish", "here", "next.json", status=1)["error"]
     assert (few["code"], few["kind"], few["attack"], "root sign" in few["hint"]) == (
@@ -314,8 +319,9 @@ def test_an_operators_own_root_is_never_called_an_attack(party: str) -> None:
         True,
     )
     run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
-    run(party, "root", "publish", "here", "next.json")
-    twice = run(party, "root", "publish", "here", "next.json", status=1)["error"]
+    assert run(party, "root", "publish", "here", "next.json")["changed"] is True
+    run(party, "root", "sign", "--yes", "other.json", "--keys", "a")
+    twice = run(party, "root", "publish", "here", "other.json", status=1)["error"]
     assert (twice["kind"], twice["attack"], "rotate --prepare" in twice["hint"]) == ("refusal", "none", True)
     Path("odd.json").write_text("{}")
     assert run(party, "root", "publish", "here", "odd.json", status=2)["error"]["attack"] == "none"
@@ -353,6 +359,22 @@ def test_a_refused_preparation_makes_no_key(party: str) -> None:
     run(party, "rotate", "here", "root", "--kind", "ecdsa-p256", "--prepare", "next.json", status=2)
     assert _files() == before
     assert not Path("next.json").exists()
+
+
+def test_a_root_that_is_published_already_is_known_at_any_time(party: str) -> None:
+    """Whoever repeats the command, also much later and while the next Root is signed, learns that there is nothing to do."""
+    _bring_back("a", "b")
+    for name in ("second.json", "third.json"):
+        run(party, "rotate", "here", "timestamp", "--prepare", name)
+        run(party, "root", "publish", "here", name)
+    run(party, "rotate", "here", "timestamp", "--prepare", "fourth.json")
+    before = _published(party)
+    for name in ("second.json", "third.json"):
+        answer = CliRunner().invoke(main, [party, "root", "publish", "here", name])
+        assert (answer.exit_code, "already published" in answer.stdout) == (0, True)
+        assert "prepare" not in answer.output
+    assert _published(party) == before
+    assert run(party, "root", "publish", "here", "fourth.json")["changed"] is True
 
 
 def test_a_root_of_another_image_repository_is_not_published(party: str) -> None:

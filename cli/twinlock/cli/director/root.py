@@ -129,8 +129,11 @@ def root_group() -> None:
 
 def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | None) -> None:
     with open_director(directory, passphrase_file) as opened, own_input(hints=publish_hints("director", file)):
+        before = opened.root_bytes()
         version = opened.publish_root(file)
-    out.result({"root": version}, f"published Root {version}")
+        changed = opened.root_bytes() != before
+    text = f"published Root {version}" if changed else f"Root {version} is already published; nothing was changed"
+    out.result({"root": version, "changed": changed}, text)
 
 
 root_group.add_command(sign_root_command("director"))

@@ -341,7 +341,8 @@ def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | N
     repository = open_image_repository(directory, passphrase_file)
     with own_input(hints=publish_hints("image", file)):
         publication = repository.publish_root(file, until=until.date() if until else None)
-    out.result(publication, _publication_lines(publication))
+    unchanged = f"the root in {file} is already published; publication {publication.version} is current"
+    out.result(publication, _publication_lines(publication) if publication.changed else unchanged)
 
 
 root_group.add_command(sign_root_command("image"))

@@ -127,7 +127,7 @@ def publish_hints(party: str, file: Path) -> dict[str, str]:
     """Remedies for a prepared root that cannot be published, by the code of the refusal."""
     return {
         "threshold": f"other holders of root keys sign it first: `twinlock {party} root sign {file} --keys DIRECTORY`",
-        "rollback": f"a root of that number is already published; prepare the next one: `twinlock {party} rotate --prepare`",
+        "rollback": f"another root of that number is already published; prepare the next one: `twinlock {party} rotate --prepare`",
         "root-version": f"the prepared root does not follow the published one; prepare it again: `twinlock {party} rotate --prepare`",
         "expired": f"end it with `twinlock {party} root cancel DIRECTORY {file}`, then prepare the next one: "
         f"`twinlock {party} rotate --prepare FILE`",

@@ -17,7 +17,7 @@ from twinlock.director.errors.operator import (
 )
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.model.profiles import InheritedChain, OldChain, RootTranslation
-from twinlock.director.signing.published_roots import PublishedRoots, insert_root
+from twinlock.director.signing.published_roots import PublishedRoots, insert_root, read_root
 from twinlock.director.signing.root_chains import RootChains
 from twinlock.director.signing.roots import (
     check_role,
@@ -117,19 +117,28 @@ class RootKeeper(RootChains):
     def publish(self, now: datetime, path: Path) -> int:
         """Publish a prepared Root that has all its signatures, in every profile; returns its version.
 
+        One that is published already stays as it is.
         Raises: RefusalError if it may not follow the current Root; UsageError if it was prepared for other profiles,
         for the Image repository, or for a time to come; MissingKeysError for online keys that it names and that are not here; ConflictError.
         """
         published = self._read()
         with keeping_signatures(self._prepared, path, published.signed):
             version = self._publish_prepared(published, now, path)
-        self._prepared.end_published(version)
+        self._prepared.end_published(self._read().version)
         self.retire_revoked(now)
         return version
+
+    def _is_published(self, root: Root) -> bool:
+        """Whether this very Root was published before."""
+        with self._database.reading() as connection:
+            data = read_root(connection, root.version)
+        return data is not None and Metadata[Root].from_bytes(data).signed.to_dict() == root.to_dict()
 
     def _publish_prepared(self, published: PublishedRoots, now: datetime, path: Path) -> int:
         metadata = read_root_file(path)
         check_repository(metadata.signed, path, DIRECTOR)
+        if self._is_published(metadata.signed):
+            return int(metadata.signed.version)
         self._prepared.check(published.version, metadata.signed)
         data, translated = take_apart(metadata, path)
         verify_successor(published.current, data, now)
