@@ -179,7 +179,8 @@ def cancel_root_command(
     @output_options
     def cancel_root(out: Output, directory: Path, file: Path, *, yes: bool) -> None:
         out.confirm(f"end the signing of the root in {file}, which is then never published here", yes=yes)
-        cancelled = cancel(directory, file)
+        with own_input():
+            cancelled = cancel(directory, file)
         lines = [f"Root {cancelled.root} is no longer prepared; have every copy of its file destroyed"]
         lines += [f"kept the key {keyid} in `retired`" for keyid in cancelled.kept]
         # Earlier versions destroyed keys here, and programs read which: none.
