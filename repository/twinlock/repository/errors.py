@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Self
 
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import PassphraseError
+from twinlock.trust.text.printable import printable
+
+_SHOWN_IMAGES = 50
 
 
 class ConfigMemberError(UsageError):
@@ -78,17 +83,38 @@ class StoreTamperedError(TwinlockError):
 
 
 class NotDelegatedError(RefusalError):
-    """A supplier lists an image, or hardware, that was not delegated to it. ``field`` is what goes beyond."""
+    """A supplier lists images, or hardware, that were not delegated to it: outside of its delegation, by mistake or not.
+
+    ``field`` is what goes beyond of the first one, ``target``. ``others`` are the next ones, ``count`` is the number of all.
+    """
 
     code = "not-delegated"
-    attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.4.7"
     template = "{role} lists {target}, but {field} {value} is not delegated to it (allowed: {allowed})"
+    hint = (
+        "nothing was accepted; have the supplier remove what is not its own (`twinlock supplier remove`) and sign again, or "
+        "delegate it too (`twinlock image delegate`)"
+    )
     role: str
     target: str
     field: str
     value: str
     allowed: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    count: int = 1
+
+    @classmethod
+    def of(cls, beyond: Sequence[NotDelegatedError]) -> Self:
+        """One refusal for all images ``beyond`` the delegation: the first with its reason, and the names of the next ones."""
+        others = tuple(error.target for error in beyond[1 : _SHOWN_IMAGES + 1])
+        return cls(**(beyond[0].fields() | {"others": others, "count": len(beyond)}))
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return super().__str__()
+        unnamed = self.count - 1 - len(self.others)
+        more = f" and {unnamed} more" if unnamed else ""
+        return printable(f"{super().__str__()}; nor are {', '.join(self.others)}{more}")
 
 
 class VersionJumpError(RefusalError):
@@ -145,7 +171,6 @@ class UnacceptableEntryError(RefusalError):
     """A supplier's entry that we would not have written: vehicles or our resolver could not use it."""
 
     code = "unacceptable-entry"
-    attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.2.3.1"
     template = "{role} lists {target}: {reason}"
     role: str
