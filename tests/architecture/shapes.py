@@ -403,7 +403,7 @@ _DIRECTOR: dict[str, Shape] = {
     "retire": join(_ECUS, released=FLAG),
     "revoke-certificate": record(revoked=TEXTS),
     "root cancel": record(root=COUNT, destroyed=TEXTS, kept=TEXTS),
-    "root publish": record(root=COUNT),
+    "root publish": record(root=COUNT, changed=FLAG),
     "root roles": record(
         roles=listed(
             record(

@@ -31,6 +31,7 @@ from tests.unit.repository.conftest import START, HandClock
 from tests.unit.repository.foreign_repository import Foreign
 from tests.unit.repository.legacy_chain import begin_with_shared_keys
 from twinlock.director.director import Director
+from twinlock.director.model.profiles import OldChain
 from twinlock.director.model.settings import Settings
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.importing.run import Takeover
@@ -193,7 +194,7 @@ def director_gone_on_from(director: Director, path: Path, _patch: pytest.MonkeyP
     foreign.write()
     for _number in range(4):
         director.rotate("targets", "timestamp")
-    director.add_wire("aktualizr", continue_from=(foreign.repo, foreign.keys))
+    director.add_wire("aktualizr", continue_from=OldChain(roots=foreign.repo, keys=foreign.keys))
     director.rotate("targets")
 
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         VehicleIdError,
         WireDisabledError,
     )
+    from twinlock.director.model.profiles import OldChain
     from twinlock.director.model.records import Assignment, Issue, Plan, VehicleRecord, VehicleSummary
     from twinlock.director.model.settings import Settings
 else:
@@ -110,6 +111,7 @@ else:
                 "VehicleIdError",
                 "WireDisabledError",
             ),
+            "model.profiles": ("OldChain",),
             "model.records": ("Assignment", "Issue", "Plan", "VehicleRecord", "VehicleSummary"),
             "model.settings": ("Settings",),
         },
@@ -140,6 +142,7 @@ __all__ = [
     "NotRetiredError",
     "NothingAssignedError",
     "OccupiedError",
+    "OldChain",
     "PastEndError",
     "Plan",
     "PrimaryNeededError",

@@ -33,6 +33,7 @@ from twinlock.director.inventory.history import OPERATOR
 from twinlock.director.inventory.retention import prune_history
 from twinlock.director.inventory.vehicles import list_vehicles, load_vehicle
 from twinlock.director.manifests.intake import Reception
+from twinlock.director.model.profiles import OldChain
 from twinlock.director.model.records import (
     AKTUALIZR_PROFILE,
     TUF_PROFILE,
@@ -348,12 +349,10 @@ class Director(HistoryView):
         self._signing_clock.note(moment)
         return version
 
-    def add_wire(
-        self, wire: str, *, continue_from: tuple[Path, Path] | None = None, now: datetime | None = None
-    ) -> int:
+    def add_wire(self, wire: str, *, continue_from: OldChain | None = None, now: datetime | None = None) -> int:
         """Publish Roots in the profile ``wire`` too (``aktualizr``), from version 1 on; returns the newest version in it.
 
-        ``continue_from`` are the directories of another Director's Roots and of its Root keys: deployed vehicles then follow.
+        ``continue_from`` are another Director's Roots and its Root keys: deployed vehicles then follow.
         Raises: as ``RootKeeper.enable``.
         """
         moment = self._moment(now)

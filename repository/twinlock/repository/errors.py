@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Self
 
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.local import PassphraseError
+from twinlock.trust.text.printable import printable
+
+_SHOWN_IMAGES = 50
 
 
 class ConfigMemberError(UsageError):
@@ -36,6 +42,13 @@ class MissingPostQuantumKeyError(MissingKeysError):
     template = (
         "{role} requires a post-quantum signature, but none of its ml-dsa keys is on this machine (its keys: {keyids})"
     )
+
+
+class OldPassphraseError(PassphraseError):
+    """A private key of a repository that is taken over, which the given passphrase does not open."""
+
+    template = "the passphrase for the old keys does not decrypt the key {path}"
+    hint = "use --keys-passphrase-file with the passphrase of the old keys; all of them need the same one, or none"
 
 
 class OstreeCommitError(UsageError):
@@ -70,17 +83,38 @@ class StoreTamperedError(TwinlockError):
 
 
 class NotDelegatedError(RefusalError):
-    """A supplier lists an image, or hardware, that was not delegated to it. ``field`` is what goes beyond."""
+    """A supplier lists images, or hardware, that were not delegated to it: outside of its delegation, by mistake or not.
+
+    ``field`` is what goes beyond of the first one, ``target``. ``others`` are the next ones, ``count`` is the number of all.
+    """
 
     code = "not-delegated"
-    attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.4.4.7"
     template = "{role} lists {target}, but {field} {value} is not delegated to it (allowed: {allowed})"
+    hint = (
+        "nothing was accepted; have the supplier remove what is not its own (`twinlock supplier remove`) and sign again, or "
+        "delegate it too (`twinlock image delegate`)"
+    )
     role: str
     target: str
     field: str
     value: str
     allowed: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    count: int = 1
+
+    @classmethod
+    def of(cls, beyond: Sequence[NotDelegatedError]) -> Self:
+        """One refusal for all images ``beyond`` the delegation: the first with its reason, and the names of the next ones."""
+        others = tuple(error.target for error in beyond[1 : _SHOWN_IMAGES + 1])
+        return cls(**(beyond[0].fields() | {"others": others, "count": len(beyond)}))
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return super().__str__()
+        unnamed = self.count - 1 - len(self.others)
+        more = f" and {unnamed} more" if unnamed else ""
+        return printable(f"{super().__str__()}; nor are {', '.join(self.others)}{more}")
 
 
 class VersionJumpError(RefusalError):
@@ -137,7 +171,6 @@ class UnacceptableEntryError(RefusalError):
     """A supplier's entry that we would not have written: vehicles or our resolver could not use it."""
 
     code = "unacceptable-entry"
-    attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.2.3.1"
     template = "{role} lists {target}: {reason}"
     role: str
@@ -222,6 +255,17 @@ class RootPreparedError(TwinlockError):
     hint = "publish it with `root publish`; while it lacks signatures, or once it has expired, `root cancel` ends it"
     version: int
     path: str
+
+
+class OtherRepositoryError(UsageError):
+    """A Root of the other repository, in a command for this one. ``found`` and ``expected`` are ``Director`` and ``Image``."""
+
+    code = "other-repository"
+    template = "{path} holds a Root of the {found} repository, not of the {expected} repository"
+    hint = "use the same command of the other repository (`twinlock director root`, `twinlock image root`), or the right file"
+    path: str
+    found: str
+    expected: str
 
 
 class RootCancelledError(TwinlockError):

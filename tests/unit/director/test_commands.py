@@ -238,6 +238,26 @@ def test_rotating_publishes_a_root(shell: Shell, tmp_path: Path) -> None:
     assert first["signed"]["version"] == 1
 
 
+def test_a_root_is_written_over_nothing_else(shell: Shell, tmp_path: Path) -> None:
+    target, link = tmp_path / "root.json", tmp_path / "link.json"
+    link.symlink_to(target)
+    shell.run("root", "--output", str(target))
+    first = target.read_bytes()
+    shell.run("rotate", "targets", "--yes")
+    shell.run("root", "--version", "1", "--output", str(target))  # it is there already
+    for taken in (target, link):
+        refused = shell.json("root", "--output", str(taken), status=2)["error"]
+        assert (refused["code"], refused["fields"]["path"]) == ("output-file", str(taken))
+        assert "--overwrite" in refused["hint"]
+        assert target.read_bytes() == first
+    shell.run("root", "--output", str(link), "--overwrite")
+    assert json.loads(target.read_bytes())["signed"]["version"] == 2
+    assert link.is_symlink()
+    assert shell.json("root", "--output", str(tmp_path / "none" / "x.json"), status=2)["error"]["code"] == "usage"
+    shell.run("root", "--output", "/dev/null")
+    assert "--output" in shell.json("root", "--overwrite", status=2)["error"]["message"]
+
+
 def test_a_token_is_shown_once(shell: Shell) -> None:
     token = shell.json("token", "VIN2", "--valid", "2h")["token"]
     assert len(token) > 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -73,7 +74,9 @@ def test_prepared_here_signed_there_and_published(party: str) -> None:
     signed = run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
     assert (signed["missing"], len(signed["signed"])) == (0, 2)
     run(party, "root", "publish", "here", "next.json")
-    run(party, "root", "publish", "here", "next.json", status=1)  # not twice
+    published, files = _published(party), _files()
+    assert run(party, "root", "publish", "here", "next.json")["changed"] is False  # not twice
+    assert (_published(party), _files()) == (published, files)
 
     keys = run(party, "keys", "list", "here")["keys"]
     assert sorted(key["role"] for key in keys if key["role"] in ("timestamp", "snapshot")) == ["snapshot", "timestamp"]
@@ -125,7 +128,7 @@ def test_one_that_has_all_its_signatures_cannot_be_cancelled(party: str) -> None
     Path("before.json").write_text(_root(party))
     assert run(party, "root", "sign", "--yes", "next.json", "--keys", "a", "--previous", "before.json")["missing"] == 0
     before = _files()
-    refused = run(party, "root", "cancel", "here", "next.json", status=1)["error"]
+    refused = run(party, "root", "cancel", "--yes", "here", "next.json", status=1)["error"]
     assert (refused["code"], refused["fields"]["version"]) == ("root-complete", 2)
     assert _files() == before
     run(party, "root", "publish", "here", "next.json")
@@ -135,7 +138,7 @@ def test_cancelling_one_that_lacks_signatures_puts_the_keys_aside_that_were_made
     before = _files()
     run(party, "rotate", "here", "root", "timestamp", "--keys", "1/1", "--prepare", "next.json")
     made = _files().keys() - before.keys()
-    cancelled = run(party, "root", "cancel", "here", "next.json")
+    cancelled = run(party, "root", "cancel", "--yes", "here", "next.json")
     assert cancelled["root"] == 2
     assert (len(cancelled["kept"]), cancelled["destroyed"]) == (len(made) // 2, [])
     left = _files()
@@ -143,18 +146,30 @@ def test_cancelling_one_that_lacks_signatures_puts_the_keys_aside_that_were_made
     assert len(aside) == len(made) // 2 == 2
     assert all("/retired/" in path for path in aside)
     assert {path: left[path] for path in before} == before
-    run(party, "root", "cancel", "here", "next.json", status=2)  # not twice
+    run(party, "root", "cancel", "--yes", "here", "next.json", status=2)  # not twice
     run(party, "root", "publish", "here", "next.json", status=1)  # it lacks signatures
     _bring_back("a", "b")
     run(party, "rotate", "here", "timestamp", "--yes")
     assert json.loads(_root(party))["signed"]["version"] == 2
 
 
+def test_a_cancelling_asks(party: str) -> None:
+    run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
+    before, words = _files(), (party, "root", "cancel", "here", "next.json")
+    refused = run(*words, status=2)["error"]
+    assert "end the signing of the root in next.json" in refused["message"]
+    assert "--yes" in refused["hint"]
+    declined = CliRunner().invoke(main, words, input="n\n")
+    assert (declined.exit_code, "error[declined]" in declined.stderr) == (1, True)
+    assert _files() == before
+    assert CliRunner().invoke(main, words, input="y\n").exit_code == 0
+
+
 def test_a_copy_that_is_signed_after_the_cancelling_is_a_root_that_vehicles_take(party: str) -> None:
     """What no publisher can prevent, and the threat model states."""
     first = _root(party).encode()
     run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
-    run(party, "root", "cancel", "here", "next.json")
+    run(party, "root", "cancel", "--yes", "here", "next.json")
     _bring_back("b")
     run(party, "rotate", "here", "timestamp", "--yes")
     run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
@@ -170,7 +185,7 @@ def test_a_file_that_was_not_prepared_here_is_neither_cancelled_nor_published_in
     run(party, "rotate", "here", "timestamp", "--prepare", "first.json")
     run(party, "root", "publish", "here", "first.json")
     run(party, "rotate", "here", "timestamp", "--prepare", "second.json")
-    run(party, "root", "cancel", "here", "first.json", status=2)
+    run(party, "root", "cancel", "--yes", "here", "first.json", status=2)
     other = json.loads(Path("second.json").read_text())
     other["signed"]["expires"] = "2031-01-01T00:00:00Z"
     Path("other.json").write_text(json.dumps(other))
@@ -293,6 +308,8 @@ def test_preparing_never_overwrites_collected_signatures(party: str) -> None:
 
 
 def test_an_operators_own_root_is_never_called_an_attack(party: str) -> None:
+    shutil.copytree("here", "copy")
+    run(party, "rotate", "copy", "timestamp", "--prepare", "other.json")  # another Root of the same number
     run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
     few = run(party, "root", "publish", "here", "next.json", status=1)["error"]
     assert (few["code"], few["kind"], few["attack"], "root sign" in few["hint"]) == (
@@ -302,8 +319,9 @@ def test_an_operators_own_root_is_never_called_an_attack(party: str) -> None:
         True,
     )
     run(party, "root", "sign", "--yes", "next.json", "--keys", "a")
-    run(party, "root", "publish", "here", "next.json")
-    twice = run(party, "root", "publish", "here", "next.json", status=1)["error"]
+    assert run(party, "root", "publish", "here", "next.json")["changed"] is True
+    run(party, "root", "sign", "--yes", "other.json", "--keys", "a")
+    twice = run(party, "root", "publish", "here", "other.json", status=1)["error"]
     assert (twice["kind"], twice["attack"], "rotate --prepare" in twice["hint"]) == ("refusal", "none", True)
     Path("odd.json").write_text("{}")
     assert run(party, "root", "publish", "here", "odd.json", status=2)["error"]["attack"] == "none"
@@ -343,12 +361,48 @@ def test_a_refused_preparation_makes_no_key(party: str) -> None:
     assert not Path("next.json").exists()
 
 
-def test_a_root_of_the_other_repository_is_not_published(party: str) -> None:
+def test_a_root_that_is_published_already_is_known_at_any_time(party: str) -> None:
+    """Whoever repeats the command, also much later and while the next Root is signed, learns that there is nothing to do."""
+    _bring_back("a", "b")
+    for name in ("second.json", "third.json"):
+        run(party, "rotate", "here", "timestamp", "--prepare", name)
+        run(party, "root", "publish", "here", name)
+    run(party, "rotate", "here", "timestamp", "--prepare", "fourth.json")
+    before = _published(party)
+    for name in ("second.json", "third.json"):
+        answer = CliRunner().invoke(main, [party, "root", "publish", "here", name])
+        assert (answer.exit_code, "already published" in answer.stdout) == (0, True)
+        assert "prepare" not in answer.output
+    assert _published(party) == before
+    assert run(party, "root", "publish", "here", "fourth.json")["changed"] is True
+
+
+def test_a_root_of_another_image_repository_is_not_published(party: str) -> None:
     other = ImageRepository.create("other")
     Path("other.json").write_bytes(other.root_bytes())
     before = _root(party)
-    run(party, "root", "publish", "here", "other.json", status=1)
+    run(party, "root", "publish", "here", "other.json", status=1 if party == "image" else 2)
     assert _root(party) == before
+
+
+def test_a_root_of_the_other_repository_is_neither_signed_nor_published(party: str) -> None:
+    """One person may hold keys of both: the file is of the repository that its content is of, whatever the command is."""
+    run(party, "rotate", "here", "root", "--prepare", "next.json")
+    before = Path("next.json").read_bytes()
+    own, other = ("Image", "Director") if party == "image" else ("Director", "Image")
+    ImageRepository.create("elsewhere")
+    Path("elsewhere.json").write_bytes(ImageRepository.open("elsewhere").root_bytes())
+    run("director", "init", "fleet", "--image-root", "elsewhere.json", "--image", "elsewhere")
+    there = "fleet" if other == "Director" else "elsewhere"
+    for words in (("sign", "next.json", "--keys", "a", "--yes"), ("publish", there, "next.json")):
+        refused = run(other.lower(), "root", *words, status=2)["error"]
+        assert refused["code"] == "other-repository"
+        assert refused["fields"] == {"path": "next.json", "found": own, "expected": other}
+        assert f"twinlock {party} root" in refused["hint"]
+        assert Path("next.json").read_bytes() == before
+    shown = CliRunner().invoke(main, [party, "root", "sign", "next.json", "--keys", "a"], input="n\n").stderr
+    assert f"root 2 of the {own} repository in next.json" in shown
+    assert run(party, "root", "sign", "next.json", "--keys", "a", "--yes")["missing"] == 0
 
 
 def test_a_directors_root_whose_online_keys_are_away_is_not_published(party: str) -> None:
@@ -390,7 +444,7 @@ def test_a_complete_root_that_expired_is_cancelled_and_the_next_one_is_published
     assert f"twinlock {party} rotate --prepare" in refused["hint"]
     assert _published(party) == published
 
-    cancelled = run(party, "root", "cancel", "here", "next.json")
+    cancelled = run(party, "root", "cancel", "--yes", "here", "next.json")
     assert (cancelled["root"], cancelled["destroyed"], len(cancelled["kept"])) == (2, [], len(made))
     kept = {Path(path).name for path in _files() if "retired" in path and path.endswith(".pem")}
     assert kept == {Path(path).name for path in made}
@@ -418,7 +472,7 @@ def _turn_the_clock(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
 
 def test_a_cancelled_root_that_comes_back_whole_is_not_published_here(party: str) -> None:
     run(party, "rotate", "here", "--prepare", "next.json")  # a renewal: no key was made for it, so none was destroyed
-    run(party, "root", "cancel", "here", "next.json")
+    run(party, "root", "cancel", "--yes", "here", "next.json")
     assert run(party, "root", "sign", "--yes", "next.json", "--keys", "a")["missing"] == 0
     before = _published(party)
     refused = run(party, "root", "publish", "here", "next.json", status=1)["error"]

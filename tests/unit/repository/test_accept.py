@@ -157,6 +157,36 @@ def test_hardware_outside_the_delegation(expecting: ImageRepository, acme: Acme)
     assert (error.field, error.value, error.allowed) == ("hardware", "hw-7", ("hw-9",))
 
 
+def test_every_image_outside_the_delegation_is_named(expecting: ImageRepository, acme: Acme) -> None:
+    """A supplier that sorted its images wrongly learns about all of them at once, and is called no attacker."""
+    for name in ("acme/other.bin", "brake/a.bin", "brake/b.bin", "lidar/c.bin"):
+        acme.sign(name)
+    acme.sign("acme/wide.bin", hardware="hw-7")
+    error = refused(expecting, acme.outbox, NotDelegatedError)
+    assert (error.target, error.field, error.others, error.count) == (
+        "acme/wide.bin",
+        "hardware",
+        ("brake/a.bin", "brake/b.bin", "lidar/c.bin"),
+        4,
+    )
+    assert str(error).endswith("; nor are brake/a.bin, brake/b.bin, lidar/c.bin")
+    assert (error.kind, error.attack) == (Kind.REFUSAL, Attack.NONE)
+    assert "supplier remove" in error.hint
+
+
+def test_of_very_many_images_outside_the_delegation_the_first_are_named(expecting: ImageRepository, acme: Acme) -> None:
+    acme.sign()
+
+    def change(targets: Targets) -> None:
+        entry = targets.targets["acme/lidar.bin"]
+        targets.targets |= {f"brake/{number:03}.bin": entry for number in range(200)}
+
+    resign(acme, change)
+    error = refused(expecting, acme.outbox, NotDelegatedError)
+    assert (error.target, len(error.others), error.count) == ("brake/000.bin", 50, 200)
+    assert str(error).endswith("brake/050.bin and 149 more")
+
+
 def test_missing_bytes(expecting: ImageRepository, acme: Acme) -> None:
     acme.sign()
     next((acme.outbox / "targets").rglob("*.lidar.bin")).unlink()

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.repository.conftest import START, Acme, HandClock
+from twinlock.repository.errors import ConfigMemberError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, PassphraseError, StorageError
+from twinlock.trust.errors.local import NewerStateError, OperatorFileError, PassphraseError
 from twinlock.trust.errors.metadata import ThresholdError, UnsafePathError
 
 
@@ -141,11 +142,11 @@ def test_a_further_delegation_needs_a_file_that_its_keys_signed(acme: Acme, tmp_
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("{}", StorageError),
-        ("x", StorageError),
+        ("{}", OperatorFileError),
+        ("x", OperatorFileError),
         ('{"format": 9, "kind": "supplier"}', NewerStateError),
         ('{"format": 1, "kind": "image-repository"}', UsageError),
-        ('{"format": 1, "kind": "supplier"}', StorageError),
+        ('{"format": 1, "kind": "supplier"}', ConfigMemberError),
     ],
 )
 def test_a_place_that_cannot_be_read(acme: Acme, text: str, error: type[Exception]) -> None:

@@ -165,8 +165,11 @@ def issue_provisioning(
     """
     from twinlock.director.devices.credentials import check_url, check_vacant, provisioning_archive
     from twinlock.io.files.durable import PRIVATE, clean_stale, create_once
+    from twinlock.trust.errors.base import UsageError
 
     check_url(url)
+    if not output.parent.is_dir():
+        raise UsageError(reason=f"there is no directory {output.parent} to write the archive to")
     clean_stale(output.parent)
     check_vacant(output.parent, (output.name,))
     with open_director(directory, passphrase_file) as director:

@@ -129,8 +129,11 @@ def root_group() -> None:
 
 def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | None) -> None:
     with open_director(directory, passphrase_file) as opened, own_input(hints=publish_hints("director", file)):
+        before = opened.root_bytes()
         version = opened.publish_root(file)
-    out.result({"root": version}, f"published Root {version}")
+        changed = opened.root_bytes() != before
+    text = f"published Root {version}" if changed else f"Root {version} is already published; nothing was changed"
+    out.result({"root": version, "changed": changed}, text)
 
 
 root_group.add_command(sign_root_command("director"))
@@ -176,21 +179,46 @@ root_group.add_command(cancel_root_command("director", _cancel, ACTOR))
 @click.option("--version", type=click.IntRange(1), help="An earlier Root than the newest.")
 @click.option("--wire", type=click.Choice(PROFILES), default="tuf", show_default=True, help="The wire profile.")
 @click.option("--output", type=FILE, help="Write the file here instead of to standard output.")
+@click.option("--overwrite", is_flag=True, help="With --output: replace another file that is there.")
 @output_options
-def show_root_command(out: Output, directory: Path, *, version: int | None, wire: str, output: Path | None) -> None:
-    """Print the Root that a vehicle is built with.
+def show_root_command(
+    out: Output, directory: Path, *, version: int | None, wire: str, output: Path | None, overwrite: bool
+) -> None:
+    """Print the Root that a vehicle is built with. A file that holds this Root already stays as it is.
 
     \b
     Example:
       twinlock director root show ./director --output director-root.json
       twinlock director root show ./director --wire aktualizr --output import/director/root.json
     """
+    from twinlock.trust.errors.base import UsageError
+
+    if overwrite and output is None:
+        raise UsageError(reason="--overwrite needs --output")
     with open_director(directory) as opened:
         data = opened.root_bytes(version, profile=wire)
     if output is not None:
-        output.write_bytes(data)
+        _write_root(output, data, overwrite=overwrite)
     text = Verbatim(data.decode()) if output is None else f"wrote {output}"
     out.result({"root": data.decode(), "output": str(output) if output else None}, text)
+
+
+def _write_root(output: Path, data: bytes, *, overwrite: bool) -> None:
+    """Raises: OutputFileError if ``output`` holds another Root or anything else; UsageError without its directory."""
+    from twinlock.cli.shared.errors import OutputFileError
+    from twinlock.io.files.durable import create_file, replace_file
+    from twinlock.trust.errors.base import UsageError
+
+    if output.exists() and not output.is_file():  # a device or a pipe, such as /dev/stdout, has nothing to lose
+        output.write_bytes(data)
+        return
+    place = output.resolve()  # a link stays one
+    if not place.parent.is_dir():
+        raise UsageError(reason=f"there is no directory {output.parent} to write the Root to")
+    if overwrite:
+        replace_file(place, data)
+    elif not create_file(place, data) and place.read_bytes() != data:
+        raise OutputFileError(path=str(output))
 
 
 COMMANDS = (rotate, root_group)

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlock.cli.director.orders import open_director
-from twinlock.cli.shared.actor import ACTOR
+from twinlock.cli.shared.actor import ACTOR, actor
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options
 from twinlock.cli.shared.own_input import own_input
-from twinlock.cli.shared.passphrase import passphrase_option
+from twinlock.cli.shared.passphrase import old_keys_option, old_keys_passphrase, passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from twinlock.director.model.profiles import OldChain
+    from twinlock.repository.keys.private_keys import Passphrase
 
 WIRES = ("aktualizr",)  # in addition to tuf, which is always published
 
@@ -36,15 +38,17 @@ WIRES = ("aktualizr",)  # in addition to tuf, which is always published
     help="With --hand-over: the last day on which the old Root keys sign for stranded vehicles (default: two years).",
 )
 @ACTOR
+@old_keys_option
 @passphrase_option
 @output_options
-def wire(
+def wire(  # noqa: PLR0913 - one parameter for each option
     out: Output,
     directory: Path,
     profile: str,
     *,
     old: Path | None,
     keys: Path | None,
+    keys_file: Path | None,
     hand_over: bool,
     until: datetime | None,
     passphrase_file: Path | None,
@@ -54,7 +58,7 @@ def wire(
     The Root keys must be here; the profile gets as many of its own. Every key of Root but its own, and that of the time
     source, must be of a kind that these clients read. With --go-on-from it continues the Root chain of another Director:
     the old Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
-    this Director.
+    this Director. Old keys that are encrypted are opened with the passphrase of --keys-passphrase-file.
 
     A Director that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives it
     its own; until then keys cannot be rotated. docs/cross-profile-roots.md explains why.
@@ -65,20 +69,32 @@ def wire(
       twinlock director wire ./director aktualizr --go-on-from ./old/repo/director --keys ./old/keys/director
       twinlock director wire ./director aktualizr --hand-over --until 2028-12-31
     """
+    from twinlock.director.director import Director
     from twinlock.trust.errors.base import UsageError
 
     if (old is None) != (keys is None):
         raise UsageError(reason="--go-on-from and --keys must be given together")
+    if keys_file is not None and keys is None:
+        raise UsageError(reason="--keys-passphrase-file needs --keys")
     if hand_over and old is not None:
         raise UsageError(reason="--hand-over is for a chain that this Director already publishes; omit --go-on-from")
     if until is not None and not hand_over:
         raise UsageError(reason="--until needs --hand-over")
-    with open_director(directory, passphrase_file) as opened:
+    passphrase = passphrase_for(passphrase_file)
+    with Director.open(directory, passphrase=passphrase, actor=actor()) as opened:
         if hand_over:
             version = opened.hand_over(until.date() if until else None)
             text = f"the Root chain for {profile} has keys of its own; the newest is {version}"
             out.result({"wire": profile, "root": version}, text)
             return
         with own_input():
-            version = opened.add_wire(profile, continue_from=(old, keys) if old and keys else None)
+            version = opened.add_wire(profile, continue_from=_old_chain(old, keys, keys_file, passphrase))
     out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")
+
+
+def _old_chain(roots: Path | None, keys: Path | None, keys_file: Path | None, own: Passphrase) -> OldChain | None:
+    from twinlock.director.model.profiles import OldChain
+
+    if roots is None or keys is None:
+        return None
+    return OldChain(roots=roots, keys=keys, passphrase=old_keys_passphrase(keys_file, own))

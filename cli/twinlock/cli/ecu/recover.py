@@ -9,6 +9,7 @@ import click
 
 from twinlock.cli.ecu.running import config_file
 from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.own_input import own_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,8 @@ def recover_command(role: str) -> click.Command:
         check_damaged(settings)
         given = {DIRECTOR: director_root, IMAGE: image_root}
         roots = {name: read_operator_file(path, "the Root") for name, path in given.items() if path is not None}
-        recovered = recover_state(settings, roots, release_counter, system_clock())
+        with own_input():
+            recovered = recover_state(settings, roots, release_counter, system_clock())
         out.result(_as_json(recovered), _lines(recovered, settings.state))
 
     return recover

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twinlock.cli.ecu.running import refusal_lines
+from twinlock.cli.ecu.running import own_map, refusal_lines
 from twinlock.cli.shared.exit_status import EXIT_REFUSED
 from twinlock.cli.shared.output import Output, output_options, table
 from twinlock.cli.shared.own_input import own_input
@@ -90,12 +90,19 @@ def _open(settings: EcuSettings) -> TrustedState:
 def _settings(directory: Path) -> EcuSettings:
     from twinlock.cli.shared.errors import NotProvisionedError
     from twinlock.client.ecu.config import load_primary, load_secondary
+    from twinlock.client.inspect.why_trusted import read_map
 
-    if (directory / "primary.json").is_file():
-        return load_primary(directory / "primary.json")
-    if (directory / "secondary.json").is_file():
-        return load_secondary(directory / "secondary.json")
-    raise NotProvisionedError(directory=str(directory), files="primary.json or secondary.json")
+    primary, secondary = directory / "primary.json", directory / "secondary.json"
+    settings: EcuSettings
+    if primary.is_file():
+        settings, path = load_primary(primary), primary
+    elif secondary.is_file():
+        settings, path = load_secondary(secondary), secondary
+    else:
+        raise NotProvisionedError(directory=str(directory), files="primary.json or secondary.json")
+    with own_map(path):
+        read_map(settings)
+    return settings
 
 
 def _show_lines(trust: dict[str, Any]) -> Iterator[str]:

@@ -14,7 +14,14 @@ from twinlock.cli.shared.json_form import json_value
 from twinlock.cli.shared.options import DIRECTORY, FILE, open_image_repository, read_periods
 from twinlock.cli.shared.output import Output, output_options
 from twinlock.cli.shared.own_input import own_input
-from twinlock.cli.shared.passphrase import new_passphrase, passphrase_option, plain_keys_option
+from twinlock.cli.shared.passphrase import (
+    new_passphrase,
+    old_keys_option,
+    old_keys_passphrase,
+    passphrase_for,
+    passphrase_option,
+    plain_keys_option,
+)
 from twinlock.cli.signing.root_signing import root_lines
 
 if TYPE_CHECKING:
@@ -137,6 +144,7 @@ def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChange
 @click.option(
     "--dry-run", is_flag=True, help="Only show what would be imported, what not, and what will not work later."
 )
+@old_keys_option
 @plain_keys_option
 @passphrase_option
 @output_options
@@ -151,13 +159,15 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     valid: tuple[str, ...],
     treehub: Path | None,
     dry_run: bool,
+    keys_file: Path | None,
     plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Take over an existing repository for aktualizr, so that deployed devices accept what is published next.
 
     All of it is verified first; its root files, key ids and version numbers are kept. It is only read. An import that was
-    cut off is finished by repeating it. The keys are encrypted under a passphrase, which is asked for unless one is given.
+    cut off is finished by repeating it. The keys are encrypted under a passphrase, which is asked for unless one is given;
+    --keys-passphrase-file is for old keys that have another one.
 
     OSTree commits are imported as entries; with --treehub they are checked there and served below /treehub. Images that
     another host serves are read once from there. An image that cannot be imported (bytes that are missing or differ, an
@@ -172,14 +182,19 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     from twinlock.repository.image_repository import ImageRepository
     from twinlock.repository.importing.run import Takeover
 
+    passphrase = passphrase_for(passphrase_file) if dry_run else new_passphrase(passphrase_file, plain=plain_keys)
     wanted = Takeover(
-        source=source, keys=keys, release_counter=release_counter, without=frozenset(dropped), treehub=treehub
+        source=source,
+        keys=keys,
+        passphrase=old_keys_passphrase(keys_file, passphrase),
+        release_counter=release_counter,
+        without=frozenset(dropped),
+        treehub=treehub,
     )
     size = _size(source / "targets")
     if dry_run:
         _show_findings(out, wanted, size)
         return
-    passphrase = new_passphrase(passphrase_file, plain=plain_keys)
     periods = read_periods(valid)
 
     def tell(findings: ImportFindings) -> None:

@@ -209,6 +209,7 @@ _LOST_MEMORY = (
 _ACCEPT_HINTS = {
     "rollback": _LOST_MEMORY,
     "equivocation": _LOST_MEMORY,
+    "malformed": "copy the whole outbox again; if the error persists, ask the supplier for a new one",
     "expired": "the supplier signs again: `twinlock supplier sign`",
     "threshold": "if the supplier confirms, by a channel that you trust, that it rotated its keys, delegate to the new public "
     "keys first: `twinlock image delegate`",
@@ -227,10 +228,16 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
       twinlock image accept ./image ./acme/outbox
     """
     from twinlock.repository.errors import RoleReservedError
-    from twinlock.trust.errors.metadata import EquivocationError, ExpiredError, RollbackError, ThresholdError
+    from twinlock.trust.errors.metadata import (
+        EquivocationError,
+        ExpiredError,
+        MalformedError,
+        RollbackError,
+        ThresholdError,
+    )
 
     repository = open_image_repository(directory, None)
-    judged = (ExpiredError, ThresholdError, RollbackError, EquivocationError, RoleReservedError)
+    judged = (ExpiredError, ThresholdError, RollbackError, EquivocationError, RoleReservedError, MalformedError)
     with own_input(*judged, hints=_ACCEPT_HINTS):
         roles = repository.accept(outbox)
     removed = {role: names for role, names in repository.delisted().items() if role in roles}
@@ -341,7 +348,8 @@ def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | N
     repository = open_image_repository(directory, passphrase_file)
     with own_input(hints=publish_hints("image", file)):
         publication = repository.publish_root(file, until=until.date() if until else None)
-    out.result(publication, _publication_lines(publication))
+    unchanged = f"the root in {file} is already published; publication {publication.version} is current"
+    out.result(publication, _publication_lines(publication) if publication.changed else unchanged)
 
 
 root_group.add_command(sign_root_command("image"))

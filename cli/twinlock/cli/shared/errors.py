@@ -23,6 +23,12 @@ class NoPassphraseError(UsageError):
     hint = "set TWINLOCK_PASSPHRASE or use --passphrase-file"
 
 
+class NoOldPassphraseError(NoPassphraseError):
+    """A key of a repository that is taken over is encrypted, and there is neither a passphrase for it nor a terminal."""
+
+    hint = "use --keys-passphrase-file"
+
+
 class NewKeysPassphraseError(NoPassphraseError):
     """New keys need a passphrase, and there is neither one nor a terminal to type it on."""
 
@@ -41,6 +47,15 @@ class InputError(UsageError):
     code = "input"
     template = "{source}: {reason}"
     source: str
+
+
+class OutputFileError(UsageError):
+    """A file that a command was to write, and that holds something else."""
+
+    code = "output-file"
+    template = "{path} holds something else already; nothing was written"
+    hint = "choose another file, or add --overwrite"
+    path: str
 
 
 class PassphraseSourceError(UsageError):

@@ -62,6 +62,16 @@ def read_passphrase(file: Path | None, *, prompt: str = "", confirm: bool = Fals
     return None
 
 
+def old_keys_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Add ``--keys-passphrase-file`` to a command that takes over the keys of ``--keys``, as the parameter ``keys_file``."""
+    return click.option(
+        "--keys-passphrase-file",
+        "keys_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Read the passphrase of --keys from this file (default: the same as for the keys here).",
+    )(function)
+
+
 def change_options(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Add where a new passphrase comes from, as the parameters ``new_file`` and ``without``."""
     function = click.option("--none", "without", is_flag=True, help="Write the keys without encryption.")(function)
@@ -129,6 +139,30 @@ def new_passphrase(file: Path | None, *, plain: bool) -> Passphrase:
         reason = "new keys are encrypted: no passphrase was given, and stdin is not a terminal to ask for one; nothing was made"
         raise NewKeysPassphraseError(reason=reason)
     return _with_online(secret)
+
+
+def old_keys_passphrase(file: Path | None, own: Passphrase) -> Secret:
+    """The passphrase of keys that are taken over: from ``file``, else the one given for our keys, else asked for if need be.
+
+    ``own`` is the passphrase of our keys, as it was read: a pipe that it came from cannot be read twice.
+    """
+    from twinlock.cli.shared.errors import NoOldPassphraseError
+    from twinlock.repository.keys.passphrases import offline_secret
+
+    if file is not None:
+        return _from_file(file)
+    given = offline_secret(own)
+    if given is not None and not callable(given):
+        return given
+
+    @functools.cache
+    def passphrase() -> str:
+        if not sys.stdin.isatty():
+            raise NoOldPassphraseError(reason="a key in --keys is encrypted, and no passphrase was given for it")
+        answer: str = click.prompt("Passphrase of the old keys", hide_input=True, err=True)
+        return answer
+
+    return passphrase
 
 
 def _with_online(secret: Secret) -> Passphrase:

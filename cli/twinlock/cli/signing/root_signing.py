@@ -43,12 +43,13 @@ def sign_root_command(party: str) -> click.Command:
     ) -> None:
         from twinlock.repository.keys.keyring import Keyring
         from twinlock.repository.publishing.root_signing import root_to_sign
+        from twinlock.trust.names import RepositoryName
 
         ring = Keyring(offline=keys, passphrase=passphrase_for(passphrase_file))
         with own_input():
             before = read_own_file(previous, "the Root before it") if previous else None
-            prepared = root_to_sign(file, ring, previous=before)
-            for line in _lines_to_judge(prepared):
+            prepared = root_to_sign(file, ring, previous=before, repository=RepositoryName(party))
+            for line in _lines_to_judge(prepared, party):
                 out.note(line)
         signers = f"{counted(len(prepared.keyids), 'key')} in {keys} ({_short(prepared.keyids)})"
         out.confirm(
@@ -61,10 +62,10 @@ def sign_root_command(party: str) -> click.Command:
     return sign
 
 
-def _lines_to_judge(prepared: RootToSign) -> Iterator[str]:
+def _lines_to_judge(prepared: RootToSign, party: str) -> Iterator[str]:
     """What a person judges before signing: the Root, and what it changes."""
     view = prepared.view
-    yield f"root {view.version} in {prepared.path}, to be signed:"
+    yield f"root {view.version} of the {party.capitalize()} repository in {prepared.path}, to be signed:"
     yield from _role_lines(view)
     yield f"changes against root {prepared.before.version}, which is in force:"
     yield f"  expires {view.expires:%Y-%m-%d}; it was {prepared.before.expires:%Y-%m-%d}"
@@ -126,7 +127,7 @@ def publish_hints(party: str, file: Path) -> dict[str, str]:
     """Remedies for a prepared root that cannot be published, by the code of the refusal."""
     return {
         "threshold": f"other holders of root keys sign it first: `twinlock {party} root sign {file} --keys DIRECTORY`",
-        "rollback": f"a root of that number is already published; prepare the next one: `twinlock {party} rotate --prepare`",
+        "rollback": f"another root of that number is already published; prepare the next one: `twinlock {party} rotate --prepare`",
         "root-version": f"the prepared root does not follow the published one; prepare it again: `twinlock {party} rotate --prepare`",
         "expired": f"end it with `twinlock {party} root cancel DIRECTORY {file}`, then prepare the next one: "
         f"`twinlock {party} rotate --prepare FILE`",
@@ -174,9 +175,12 @@ def cancel_root_command(
     )
     @click.argument("directory", type=DIRECTORY)
     @click.argument("file", type=FILE)
+    @yes_option
     @output_options
-    def cancel_root(out: Output, directory: Path, file: Path) -> None:
-        cancelled = cancel(directory, file)
+    def cancel_root(out: Output, directory: Path, file: Path, *, yes: bool) -> None:
+        out.confirm(f"end the signing of the root in {file}, which is then never published here", yes=yes)
+        with own_input():
+            cancelled = cancel(directory, file)
         lines = [f"Root {cancelled.root} is no longer prepared; have every copy of its file destroyed"]
         lines += [f"kept the key {keyid} in `retired`" for keyid in cancelled.kept]
         # Earlier versions destroyed keys here, and programs read which: none.

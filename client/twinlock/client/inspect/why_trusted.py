@@ -51,7 +51,7 @@ def what_is_trusted(settings: EcuSettings, state: TrustedState, now: datetime) -
     ``repositories`` lists, for each, ``roles`` (``role``, ``version``, ``issued``, ``expires``, ``expired``,
     ``signedBy``, ``required``) and ``delegated`` (``role``, ``version``), which is verified again at each use.
     """
-    repository_map = _map(settings)
+    repository_map = read_map(settings)
     names = [DIRECTOR] if repository_map is None else list(repository_map.repositories)
     refusal, attested, verified = state.refusal, state.attested, state.verified_time
     return {
@@ -104,7 +104,7 @@ class _Account:
 
     def follow(self) -> None:
         director = self.state.repository(DIRECTOR)
-        repository_map = _map(self.settings)
+        repository_map = read_map(self.settings)
         self._top_level(director, partial=repository_map is None)
         assert director.targets is not None
         if self.path not in director.targets.signed.images:
@@ -250,7 +250,8 @@ def _known_ecus(settings: EcuSettings) -> dict[EcuId, Ecu]:
     return {settings.ecu.ecu: settings.ecu, **{item.ecu.ecu: item.ecu for item in others}}
 
 
-def _map(settings: EcuSettings) -> RepositoryMap | None:
+def read_map(settings: EcuSettings) -> RepositoryMap | None:
+    """The map that an ECU is configured with; None for one that has none. Raises: OperatorFileError, MalformedError, LimitError."""
     if settings.map is None:
         return None
     return decode_map(read_operator_file(settings.map, "the map"), settings.limits)

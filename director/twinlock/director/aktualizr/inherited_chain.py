@@ -11,13 +11,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.aktualizr.root_signing import sign_link
+from twinlock.director.model.profiles import OldChain
 from twinlock.director.signing.roots import verify_successor
 from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.signing import add_signatures
@@ -67,15 +67,15 @@ class AktualizrInheritance:
                 yield CryptoSigner(private, SSlibKey.from_crypto(private.public_key(), keyid=keyid))
 
 
-def read_inherited_chain(path: Path, keys: Path, now: datetime) -> AktualizrInheritance:
-    """Read the chain ``N.root.json`` in ``path``, from 1 on, and the private keys in ``keys`` that sign its end.
+def read_inherited_chain(old: OldChain, now: datetime) -> AktualizrInheritance:
+    """Read the chain ``N.root.json``, from 1 on, and the private keys that sign its end.
 
     Raises: UsageError if there is none; RefusalError for a chain that a vehicle would not follow (an expired end will
     do); MissingKeysError if the keys cannot sign the next link; StorageError, PassphraseError.
     """
-    roots = tuple(read_roots(path))
+    roots = tuple(read_roots(old.roots))
     if not roots:
-        raise UsageError(reason=f"{path} is not the directory of a Director for aktualizr: 1.root.json not found")
+        raise UsageError(reason=f"{old.roots} is not the directory of a Director for aktualizr: 1.root.json not found")
 
     def answer(command: Command) -> Answer:
         version = command.version if isinstance(command, Fetch) else None
@@ -84,7 +84,7 @@ def read_inherited_chain(path: Path, keys: Path, now: datetime) -> AktualizrInhe
     start = bootstrap_repository(DIRECTOR, roots[0], wire=AKTUALIZR)
     context = Context(repository=DIRECTOR, now=now, limits=DEFAULT_LIMITS, wire=AKTUALIZR, policy=LAX)
     newest = drive(walk_roots(start, context), answer).root.signed
-    inherited = AktualizrInheritance(roots, newest, read_foreign_keys(keys))
+    inherited = AktualizrInheritance(roots, newest, read_foreign_keys(old.keys, old.passphrase))
     role = newest.roles[ROOT]
     held = len({newest.keys[KeyId(signer.public_key.keyid)].identity for signer in inherited.signers()})
     if held < role.threshold:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Connection
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.aktualizr.inherited_chain import read_inherited_chain
 from twinlock.director.aktualizr.root_signing import decode_root, sign_link
-from twinlock.director.model.profiles import InheritedChain, TranslatedChain
+from twinlock.director.model.profiles import InheritedChain, OldChain, TranslatedChain
 from twinlock.director.model.records import AKTUALIZR_PROFILE
 from twinlock.director.signing.published_roots import insert_translated_root, read_translated_root
 from twinlock.director.signing.roots import ROTATABLE, TIME, verify_successor
@@ -162,9 +161,9 @@ class AktualizrRoots:
         state = RootChain(number=lambda version: version, newest=decoded, tuf=tuf)
         return (OWN_ROOT, authority_of(decoded)) if state.has_own_keys else None
 
-    def read_inherited(self, path: Path, keys: Path, now: datetime) -> InheritedChain:
+    def read_inherited(self, old: OldChain, now: datetime) -> InheritedChain:
         """See ``RootTranslation``."""
-        return read_inherited_chain(path, keys, now)
+        return read_inherited_chain(old, now)
 
 
 def _insert(connection: Connection, profile: str, data: bytes, now: datetime) -> int:

@@ -7,6 +7,7 @@ The ``tuf`` profile is what Roots are authored in; another one translates them, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -19,6 +20,7 @@ from twinlock.director.model.clients import Client
 from twinlock.director.model.records import VehicleRecord
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
+from twinlock.repository.keys.private_keys import Secret
 from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.names import RoleName
 from twinlock.trust.wire.profile import WireProfile
@@ -32,6 +34,18 @@ class FileName(NamedTuple):
 
     role: RoleName
     version: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldChain:
+    """Where another Director's Root chain is: the directory of its files and that of its private Root keys.
+
+    ``passphrase`` opens those of the keys that are encrypted; it may differ from that of our keys.
+    """
+
+    roots: Path
+    keys: Path
+    passphrase: Secret = None
 
 
 class InheritedChain(Protocol):
@@ -134,8 +148,8 @@ class RootTranslation(Protocol):
     def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, SigningAuthority] | None:
         """The Root role of ``newest`` where none of its keys signs for our Root ``current``, with the name of these keys."""
 
-    def read_inherited(self, path: Path, keys: Path, now: datetime) -> InheritedChain:
-        """The chain of another Director in ``path``, with the private keys in ``keys``.
+    def read_inherited(self, old: OldChain, now: datetime) -> InheritedChain:
+        """The chain of another Director, with its private Root keys.
 
         Raises: UsageError if there is none; RefusalError, MissingKeysError, StorageError, PassphraseError.
         """

@@ -11,8 +11,17 @@ from msgspec import UNSET, UnsetType, defstruct
 
 from twinlock.director.errors.operator import NoDirectorError, SettingError
 from twinlock.director.model.settings import Settings
-from twinlock.io.files.durable import create_file, read_file, replace_file
-from twinlock.io.files.records import MemberError, Record, check_format, parse_record, record_bytes, to_record
+from twinlock.io.files.durable import create_file, replace_file
+from twinlock.io.files.operator_files import find_operator_file
+from twinlock.io.files.records import (
+    MemberError,
+    Record,
+    check_format,
+    parse_record,
+    record_bytes,
+    records_of_operators,
+    to_record,
+)
 from twinlock.repository.errors import ConfigMemberError
 from twinlock.repository.workspace.validity import Validity
 from twinlock.trust.errors.base import UsageError
@@ -49,15 +58,20 @@ def _encode(settings: Settings) -> bytes:
 
 
 def read_config(directory: Path) -> Settings:
-    """Read the configuration. Raises: UsageError if there is none, or for a member at fault; NewerStateError, StorageError."""
+    """Read the configuration. Raises: UsageError if there is none, or for a member at fault; NewerStateError, OperatorFileError."""
     path = directory / CONFIG
-    data = read_file(path, max_bytes=_MAX_BYTES)
+    data = find_operator_file(path, "the configuration", _MAX_BYTES)
     if data is None:
         raise NoDirectorError(path=str(directory))
+    with records_of_operators():
+        return _settings(_decode(data, path))
+
+
+def _decode(data: bytes, path: Path) -> Any:
     body = parse_record(data, str(path))
     check_format(body, str(path), newest=FORMAT)
     try:
-        record = to_record(body, str(path), _Config)
+        return to_record(body, str(path), _Config)
     except MemberError as error:
         if "image_url" not in body:
             reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
@@ -65,7 +79,6 @@ def read_config(directory: Path) -> Settings:
         if error.member.startswith("periods"):  # the part that an Image repository has too
             raise ConfigMemberError(path=error.path, member=error.member, reason=error.reason) from None
         raise SettingError(setting=error.member, reason=f"{error.reason} (in {path})") from None
-    return _settings(record)
 
 
 def _settings(record: Any) -> Settings:

@@ -16,8 +16,8 @@ from twinlock.director.errors.operator import (
     UnfitRootError,
 )
 from twinlock.director.inventory.history import record_audit
-from twinlock.director.model.profiles import InheritedChain, RootTranslation
-from twinlock.director.signing.published_roots import PublishedRoots, insert_root
+from twinlock.director.model.profiles import InheritedChain, OldChain, RootTranslation
+from twinlock.director.signing.published_roots import PublishedRoots, insert_root, read_root
 from twinlock.director.signing.root_chains import RootChains
 from twinlock.director.signing.roots import (
     check_role,
@@ -39,7 +39,7 @@ from twinlock.repository.publishing.root_ceremony import (
     hand_out,
     take_apart,
 )
-from twinlock.repository.publishing.root_signing import read_root_file
+from twinlock.repository.publishing.root_signing import check_repository, read_root_file
 from twinlock.repository.signing.sign import renew
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import DIRECTOR, ROOT
@@ -117,18 +117,28 @@ class RootKeeper(RootChains):
     def publish(self, now: datetime, path: Path) -> int:
         """Publish a prepared Root that has all its signatures, in every profile; returns its version.
 
-        Raises: RefusalError if it may not follow the current Root; UsageError if it was prepared for other profiles, or
-        for a time to come; MissingKeysError for online keys that it names and that are not here; ConflictError.
+        One that is published already stays as it is.
+        Raises: RefusalError if it may not follow the current Root; UsageError if it was prepared for other profiles,
+        for the Image repository, or for a time to come; MissingKeysError for online keys that it names and that are not here; ConflictError.
         """
         published = self._read()
         with keeping_signatures(self._prepared, path, published.signed):
             version = self._publish_prepared(published, now, path)
-        self._prepared.end_published(version)
+        self._prepared.end_published(self._read().version)
         self.retire_revoked(now)
         return version
 
+    def _is_published(self, root: Root) -> bool:
+        """Whether this very Root was published before."""
+        with self._database.reading() as connection:
+            data = read_root(connection, root.version)
+        return data is not None and Metadata[Root].from_bytes(data).signed.to_dict() == root.to_dict()
+
     def _publish_prepared(self, published: PublishedRoots, now: datetime, path: Path) -> int:
         metadata = read_root_file(path)
+        check_repository(metadata.signed, path, DIRECTOR)
+        if self._is_published(metadata.signed):
+            return int(metadata.signed.version)
         self._prepared.check(published.version, metadata.signed)
         data, translated = take_apart(metadata, path)
         verify_successor(published.current, data, now)
@@ -199,16 +209,16 @@ class RootKeeper(RootChains):
         self._change(replace(self.settings, stranded=keyids, stranded_until=until.isoformat()))
         self._save(self.settings)
 
-    def enable(self, name: str, now: datetime, continue_from: tuple[Path, Path] | None = None) -> int:
+    def enable(self, name: str, now: datetime, continue_from: OldChain | None = None) -> int:
         """Publish Roots in the profile ``name`` too, from version 1 on; returns the newest version in it.
 
-        With ``continue_from``, the directories of another Director's Roots and of its keys, they continue its chain. A
+        With ``continue_from``, another Director's Roots and its keys, they continue its chain. A
         profile that is enabled already stays as it is, and then there is nothing to continue from.
         Raises: UsageError for an unknown one; ProfileError for keys that its clients cannot read, before anything is
         signed; MissingKeysError, PassphraseError, ConflictError; RefusalError for the other Director's chain.
         """
         translation = self._profiles.translation(name)
-        inherited = None if continue_from is None else translation.read_inherited(*continue_from, now)
+        inherited = None if continue_from is None else translation.read_inherited(continue_from, now)
         published = self._read()
         newest = published.translated[name]
         if newest is None:

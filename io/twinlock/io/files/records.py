@@ -15,12 +15,13 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
 
-from twinlock.trust.errors.local import NewerStateError, StorageError
+from twinlock.trust.errors.local import NewerStateError, OperatorFileError, StorageError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.wire.json.parser import parse_json
 
@@ -123,6 +124,15 @@ def plain(record: msgspec.Struct) -> dict[str, Any]:
 def record_bytes(record: msgspec.Struct) -> bytes:
     """The file of a record that people read too: indented, one line break at its end."""
     return json.dumps(plain(record), indent=2).encode() + b"\n"
+
+
+@contextmanager
+def records_of_operators() -> Iterator[None]:
+    """Judge a file of ours that operators edit, such as a configuration, inside the block. Raises: OperatorFileError."""
+    try:
+        yield
+    except RecordError as error:
+        raise OperatorFileError(path=error.path, operation=error.operation, reason=error.fault) from None
 
 
 def _parse(data: bytes, path: str) -> Any:

@@ -22,7 +22,8 @@ from twinlock.repository.keys.public_keys import authoring_keys, checked_key
 from twinlock.repository.model.views import DelegationView
 from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.metadata import UnsafePathError
+from twinlock.trust.errors.metadata import LimitError, UnsafePathError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.delegations import Delegation
 from twinlock.trust.names import TOP_LEVEL, HardwareId, KeyId, RoleName, TargetPath, identifier, role_file, target_path
 from twinlock.trust.wire.tuf.delegation_members import HARDWARE, POST_QUANTUM
@@ -316,3 +317,15 @@ def delegation_views(delegator: RoleName, entry: AuthoredDelegation) -> Iterator
             terminating=entry.terminating,
             hardware_ids=None if entry.hardware_ids is None else tuple(map(HardwareId, entry.hardware_ids)),
         )
+
+
+def hash_bins(role: str, targets: Targets) -> Iterator[Member]:
+    """The hash bins that a file delegates to. Raises: LimitError for more than a Snapshot lists."""
+    if targets.delegations is None or targets.delegations.succinct_roles is None:
+        return
+    bins, limit = targets.delegations.succinct_roles, DEFAULT_LIMITS.delegations_per_role
+    if bins.number_of_bins > limit:
+        raise LimitError(what=f"the hash bins of {role}", value=bins.number_of_bins, limit=limit)
+    keys = {keyid: targets.delegations.keys[keyid].to_dict() for keyid in bins.keyids}
+    for name in bins.get_roles():
+        yield Member(name=name, keys=keys, threshold=bins.threshold)

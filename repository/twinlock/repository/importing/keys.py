@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinlock.io.files.operator_files import read_operator_file
-from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES
+from twinlock.repository.errors import OldPassphraseError
+from twinlock.repository.keys.private_keys import MAX_KEY_FILE_BYTES, Secret, open_pem
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import PassphraseError, StorageError
+from twinlock.trust.errors.local import OperatorFileError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import UnusableKeyError
 from twinlock.trust.keys.public_keys import load_key
 
@@ -26,16 +27,18 @@ if TYPE_CHECKING:
 _HEX = re.compile(rb"[0-9a-fA-F]{64}(?:[0-9a-fA-F]{64})?")
 
 
-def read_foreign_keys(directory: Path) -> dict[bytes, PrivateKeyTypes]:
+def read_foreign_keys(directory: Path, passphrase: Secret = None) -> dict[bytes, PrivateKeyTypes]:
     """The private keys in ``directory`` and its folders, by the identity of their public half (``PublicKey.identity``).
 
-    Raises: UsageError if there is none, StorageError for a damaged one, PassphraseError for an encrypted one.
+    ``passphrase`` opens those that are encrypted; a function is asked when the first of them turns up.
+    Raises: UsageError if there is none, OperatorFileError for a damaged one, OldPassphraseError for an encrypted one that
+    ``passphrase`` does not open.
     """
     if not directory.is_dir():
         raise UsageError(reason=f"the directory of private keys, {directory}, does not exist")
     keys: dict[bytes, PrivateKeyTypes] = {}
     for path in sorted(path for pattern in ("*", "*/*") for path in directory.glob(pattern) if path.is_file()):
-        for key in _read(path):
+        for key in _read(path, passphrase):
             keys |= _identified(key)
     if not keys:
         raise UsageError(
@@ -44,19 +47,19 @@ def read_foreign_keys(directory: Path) -> dict[bytes, PrivateKeyTypes]:
     return keys
 
 
-def _read(path: Path) -> Iterator[PrivateKeyTypes]:
+def _read(path: Path, passphrase: Secret) -> Iterator[PrivateKeyTypes]:
     if path.stat().st_size > MAX_KEY_FILE_BYTES:
         return
     data = read_operator_file(path, "private keys", MAX_KEY_FILE_BYTES).strip()
     if data.startswith(b"{"):
-        yield from _from_json(path, data)
+        yield from _from_json(path, data, passphrase)
     elif b"PRIVATE KEY-----" in data:
-        yield _from_pem(path, data)
+        yield _from_pem(path, data, passphrase)
     elif path.name == "private.key":
         yield _from_hex(path, data)
 
 
-def _from_json(path: Path, data: bytes) -> Iterator[PrivateKeyTypes]:
+def _from_json(path: Path, data: bytes, passphrase: Secret) -> Iterator[PrivateKeyTypes]:
     """The private key of a JSON file; nothing if it holds none, such as a file of a public key."""
     try:
         value = json.loads(data)
@@ -67,19 +70,16 @@ def _from_json(path: Path, data: bytes) -> Iterator[PrivateKeyTypes]:
     if not isinstance(private, str):
         return
     text = private.strip().encode()
-    yield _from_pem(path, text) if text.startswith(b"-----") else _from_hex(path, text)
+    yield _from_pem(path, text, passphrase) if text.startswith(b"-----") else _from_hex(path, text)
 
 
-def _from_pem(path: Path, data: bytes) -> PrivateKeyTypes:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
+def _from_pem(path: Path, data: bytes, passphrase: Secret) -> PrivateKeyTypes:
     try:
-        return load_pem_private_key(data, None)
-    except TypeError:
-        raise PassphraseError(path=str(path)) from None
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise StorageError(path=str(path), operation="read", reason=f"{path} is not a private key: {error}") from None
+        return open_pem(data, path, passphrase)
+    except PassphraseError:
+        raise OldPassphraseError(path=str(path)) from None
+    except StorageError as error:
+        raise _damaged(path, error.reason) from None
 
 
 def _from_hex(path: Path, data: bytes) -> PrivateKeyTypes:
@@ -88,12 +88,16 @@ def _from_hex(path: Path, data: bytes) -> PrivateKeyTypes:
 
     if not _HEX.fullmatch(data):
         reason = "it is neither PEM nor the 64 or 128 hexadecimal digits of an ed25519 key"
-        raise StorageError(path=str(path), operation="read", reason=reason)
+        raise _damaged(path, reason)
     raw = bytes.fromhex(data.decode())
     key = Ed25519PrivateKey.from_private_bytes(raw[:32])
     if raw[32:] and key.public_key().public_bytes_raw() != raw[32:]:
-        raise StorageError(path=str(path), operation="read", reason="its seed and its public key do not match")
+        raise _damaged(path, "its seed and its public key do not match")
     return key
+
+
+def _damaged(path: Path, reason: str) -> OperatorFileError:
+    return OperatorFileError(path=str(path), operation="read the private key from", reason=reason)
 
 
 def _identified(private: PrivateKeyTypes) -> dict[bytes, PrivateKeyTypes]:

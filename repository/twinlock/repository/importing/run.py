@@ -30,6 +30,7 @@ from twinlock.repository.importing.keys import read_foreign_keys
 from twinlock.repository.importing.reader import ForeignRepository, read_foreign
 from twinlock.repository.importing.to_tuf import own_keyid, root_of, target_of, targets_of
 from twinlock.repository.keys.keyring import KeyPlan, Passphrase
+from twinlock.repository.keys.private_keys import Secret
 from twinlock.repository.model.import_findings import (
     NOT_FOR_PROFILE,
     EntryFinding,
@@ -68,12 +69,14 @@ _SUFFIX = ".json"
 class Takeover:
     """What is to be taken over: the directory with the metadata, the one with the private keys.
 
+    ``passphrase`` opens those of the old keys that are encrypted; it may differ from that of the new repository's keys.
     ``release_counter`` is for images that state none; delegations to the roles in ``without`` are dropped. ``treehub`` is the
     OSTree repository with the commits that are listed, if it is here; ``hosts`` are where images may be that are not in it.
     """
 
     source: Path
     keys: Path
+    passphrase: Secret = None
     release_counter: int = 0
     without: frozenset[str] = frozenset()
     treehub: Path | None = None
@@ -107,7 +110,7 @@ def take_over(
     )
     if (path / "config.json").exists():  # before every image is read for nothing
         _check_unused(open_workspace(path, passphrase=passphrase, clock=clock), wires)
-    plan = _Plan(foreign, wanted, read_foreign_keys(wanted.keys), progress)
+    plan = _Plan(foreign, wanted, read_foreign_keys(wanted.keys, wanted.passphrase), progress)
     tell(plan.findings(clock()))
     workspace = create_workspace(path, passphrase=passphrase, periods=periods, clock=clock, wires=wires)
     with locked(path / ".init.lock"):
@@ -124,7 +127,7 @@ def take_over(
 def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: None) -> ImportFindings:
     """What ``take_over`` would do; nothing is written. Raises: as ``take_over`` for what the source and keys state."""
     foreign = read_foreign(wanted.source, without=wanted.without)
-    return _Plan(foreign, wanted, read_foreign_keys(wanted.keys), progress).findings(now)
+    return _Plan(foreign, wanted, read_foreign_keys(wanted.keys, wanted.passphrase), progress).findings(now)
 
 
 def _check_unused(workspace: Workspace, wires: Wires) -> None:

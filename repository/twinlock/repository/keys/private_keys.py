@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ Passphrase = Secret | SeparatePassphrases
 
 MAX_KEY_FILE_BYTES = 65_536  # an encrypted ML-DSA-87 key takes 7 kB of PEM
 
-_ENCRYPTED = b"BEGIN ENCRYPTED PRIVATE KEY"
+# PKCS#8, and the header of the traditional form (RFC 1421 4.6.1.1), which `openssl genrsa -traditional` still writes
+_ENCRYPTED = re.compile(rb"BEGIN ENCRYPTED PRIVATE KEY|^Proc-Type:\s*4,\s*ENCRYPTED", re.MULTILINE)
 
 
 class KeyKind(enum.Enum):
@@ -111,27 +113,32 @@ def read_private_key(path: Path, passphrase: Secret) -> PrivateKeyTypes:
 
     Raises: PassphraseError for a wrong or missing passphrase, StorageError for a missing or damaged file.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
     pem = read_file(path, max_bytes=MAX_KEY_FILE_BYTES)
     if pem is None:
         raise StorageError(path=str(path), operation="read", reason="no such key file")
-    encrypted = _ENCRYPTED in pem
+    return open_pem(pem, path, passphrase)
+
+
+def open_pem(pem: bytes, path: Path, passphrase: Secret) -> PrivateKeyTypes:
+    """Open the private key ``pem``, which was read from ``path``. Raises: as ``read_private_key``."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    encrypted = _ENCRYPTED.search(pem) is not None
     secret = passphrase_bytes(passphrase) if encrypted else None
     if encrypted and secret is None:
         raise PassphraseError(path=str(path))
     try:
         return load_pem_private_key(pem, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        if encrypted:
+        if encrypted and not isinstance(error, UnsupportedAlgorithm):
             raise PassphraseError(path=str(path)) from None
         raise StorageError(path=str(path), operation="read", reason=f"not a private key: {error}") from None
 
 
 def is_encrypted(path: Path) -> bool:
     """Whether a key file needs a passphrase. Raises: StorageError."""
-    return _ENCRYPTED in (read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"")
+    return _ENCRYPTED.search(read_file(path, max_bytes=MAX_KEY_FILE_BYTES) or b"") is not None
 
 
 def passphrase_bytes(passphrase: Secret) -> bytes | None:

@@ -62,7 +62,7 @@ def _read_key_file(path: Path) -> dict[str, Json]:
         body = json.loads(data)
         items = body.get("keys", [body])
         offered = {str(item["keyid"]): item["key"] for item in items}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(reason=f"{path} is neither a key file of twinlock nor a PEM public key") from None
     checked = dict(checked_key(key) for key in offered.values())
     if set(checked) != set(offered):

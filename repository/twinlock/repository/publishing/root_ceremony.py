@@ -38,11 +38,18 @@ from twinlock.repository.publishing.aktualizr_profile import handing_over, last_
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
-from twinlock.repository.publishing.root_signing import PREVIOUS, read_root_file, read_whole, sign_into
+from twinlock.repository.publishing.root_signing import (
+    PREVIOUS,
+    check_repository,
+    read_root_file,
+    read_whole,
+    sign_into,
+)
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import OWN_ROOT
 from twinlock.repository.signing.sign import SigningAuthority, renew
+from twinlock.repository.store.object_names import root_object
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -153,12 +160,18 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     One that was prepared as the first Root for aktualizr begins the publishing for aktualizr; one that was prepared as a
     hand-over of that chain is one (``until``: see ``aktualizr_profile``).
 
-    Raises: RefusalError if it may not follow the current Root; MissingKeysError for keys of roles that it changes.
+    One that is published already stays as it is.
+    Raises: RefusalError if it may not follow the current Root; OtherRepositoryError for a Director's; MissingKeysError for
+    keys of roles that it changes.
     """
     state = begin_publishing(workspace)
     published, profiles = state.published, open_profiles(state)
     verified = online_keys(NextPublication(state), profiles)
     metadata = read_root_file(path)
+    check_repository(metadata.signed, path, IMAGE)
+    if _is_published(state, metadata.signed):
+        PreparedRoot(workspace.path).end_published(published.root.signed.version)
+        return PublishResult(version=published.version, files=(), changed=False)
     hands_over = is_hand_over(metadata)
     data, other = take_apart(metadata, path)
     context = Context(repository=IMAGE, now=state.now, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
@@ -182,6 +195,15 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     PreparedRoot(workspace.path).end_published(new.version)
     retire_revoked(read_state(workspace), verified=verified)
     return publication
+
+
+def _is_published(state: RepositoryState, root: Root) -> bool:
+    """Whether this very Root was published before."""
+    newest = state.published.root.signed
+    if root.version >= newest.version:
+        return bool(root.to_dict() == newest.to_dict())
+    stored = state.workspace.store.get(root_object(root.version), max_bytes=DEFAULT_LIMITS.root_bytes)
+    return stored is not None and Metadata[Root].from_bytes(stored.data).signed.to_dict() == root.to_dict()
 
 
 def _aktualizr_writer(state: RepositoryState, *, for_aktualizr: bool, until: date | None) -> AktualizrWriter | None:

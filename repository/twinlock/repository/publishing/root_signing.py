@@ -25,6 +25,7 @@ from twinlock.repository.aktualizr.ceremony import (
     sign_attached,
 )
 from twinlock.repository.authoring.next_publication import root_authority
+from twinlock.repository.errors import OtherRepositoryError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.model.views import RoleChange, RootView
 from twinlock.repository.signing.named_keys import OWN_ROOT, TIME
@@ -32,7 +33,7 @@ from twinlock.repository.signing.sign import ISSUED, SigningAuthority, valid_sig
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.names import ROOT, TOP_LEVEL
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TOP_LEVEL, RepositoryName
 from twinlock.trust.wire.tuf.metadata import TUF
 
 PREVIOUS = "previous"  # the envelope's member that travels with a prepared Root and is never published
@@ -82,15 +83,20 @@ class RootToSign:
 _NO_KEYS = SigningAuthority({}, 0)
 
 
-def root_to_sign(path: Path, keyring: Keyring, *, previous: bytes | None = None) -> RootToSign:
+def root_to_sign(
+    path: Path, keyring: Keyring, *, previous: bytes | None = None, repository: RepositoryName | None = None
+) -> RootToSign:
     """Read the Root file at ``path`` for the Root keys held in ``keyring``. Signs nothing, opens no key.
 
-    ``previous`` is the Root it follows, for a file that does not carry it.
-    Raises: UsageError if the file is not a Root, does not follow ``previous``, or no key of either is here; ProfileError if
-    it has two forms that do not state the same.
+    ``previous`` is the Root it follows, for a file that does not carry it; ``repository`` whose Root both have to be.
+    Raises: UsageError if the file is not a Root, does not follow ``previous``, or no key of either is here;
+    OtherRepositoryError; ProfileError if it has two forms that do not state the same.
     """
     metadata = read_root_file(path)
     before = _previous(metadata, path, previous)
+    if repository is not None:
+        for root in (metadata.signed, before):
+            check_repository(root, path, repository)
     wanted = {*root_authority(metadata.signed, ROOT).keyids, *root_authority(before, ROOT).keyids}
     held = keyring.held(sorted(wanted | attached_keyids(metadata)))
     if not held:
@@ -202,6 +208,16 @@ def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
         post_quantum=tuple(role for role, authority in roles.items() if authority.post_quantum),
         lacks_post_quantum=lacks_post_quantum,
     )
+
+
+def check_repository(root: Root, path: Path, expected: RepositoryName) -> None:
+    """Check that ``root``, which was read from ``path``, is of that repository: only a Director's names who attests time.
+
+    Raises: OtherRepositoryError.
+    """
+    found = DIRECTOR if time_source(root) else IMAGE
+    if found != expected:
+        raise OtherRepositoryError(path=str(path), found=found.capitalize(), expected=expected.capitalize())
 
 
 def time_source(root: Root) -> dict[str, SigningAuthority]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from msgspec import UNSET, UnsetType
 
-from twinlock.io.files.durable import read_file
-from twinlock.io.files.records import Record, UnknownMemberError, check_format, parse_record, to_record
+from twinlock.io.files.operator_files import find_operator_file
+from twinlock.io.files.records import MemberError, Record, check_format, parse_record, records_of_operators, to_record
 from twinlock.repository.errors import ConfigMemberError
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.validity import Seconds
@@ -40,12 +40,17 @@ def wires_member(wires: Wires) -> tuple[str, ...] | UnsetType:
 
 
 def read_config(path: Path) -> SupplierConfig:
-    """The configuration at ``path``. Raises: UsageError, ConfigMemberError, NewerStateError, StorageError."""
-    data = read_file(path, max_bytes=MAX_CONFIG_BYTES)
+    """The configuration at ``path``. Raises: UsageError, ConfigMemberError, NewerStateError, OperatorFileError."""
+    data = find_operator_file(path, "the configuration", MAX_CONFIG_BYTES)
     if data is None:
         raise UsageError(
             reason=f"{path.parent} is not a supplier's workspace: it has no config.json (`twinlock supplier init` makes one)"
         )
+    with records_of_operators():
+        return _decode(data, path)
+
+
+def _decode(data: bytes, path: Path) -> SupplierConfig:
     body = parse_record(data, str(path))
     kind = body.get("kind", "of a Director, or of another program")
     if kind != _KIND:
@@ -53,5 +58,5 @@ def read_config(path: Path) -> SupplierConfig:
     check_format(body, str(path), newest=_FORMAT)
     try:
         return to_record(body, str(path), SupplierConfig)
-    except UnknownMemberError as error:
+    except MemberError as error:
         raise ConfigMemberError(path=error.path, member=error.member, reason=error.reason) from None

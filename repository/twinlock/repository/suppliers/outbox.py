@@ -12,12 +12,14 @@ from __future__ import annotations
 import os
 import stat as stat_module
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote
 
 from twinlock.io.files.durable import storage_errors
 from twinlock.repository.store.directory import DirectoryReader
+from twinlock.repository.store.interface import StoredObject
 from twinlock.repository.store.object_names import AKTUALIZR, METADATA
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import StorageError
@@ -53,6 +55,14 @@ class Outbox(DirectoryReader):
             raise StorageError(path=str(path), operation="open", reason=error.strerror or str(error)) from None
         _check_regular(name, mode)
         return super().open(name)
+
+    def get(self, name: str, *, max_bytes: int) -> StoredObject | None:
+        """See ``ObjectReader``. Raises: LimitError above ``max_bytes``; UnsafePathError as ``open``."""
+        with suppress(OSError):
+            length = os.lstat(self._path(name)).st_size
+            if length > max_bytes:
+                raise LimitError(what=f"the bytes of {name} in the outbox", value=length, limit=max_bytes)
+        return super().get(name, max_bytes=max_bytes)
 
     def role_files(self) -> Iterator[str]:
         """The names of the role files, unsorted and unopened.

@@ -13,7 +13,13 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from twinlock.repository.authoring.apply_draft import verify_delegated
-from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, read_delegations, read_staged
+from twinlock.repository.authoring.delegations import (
+    AuthoredDelegation,
+    Member,
+    hash_bins,
+    read_delegations,
+    read_staged,
+)
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.servable_names import check_image_name
@@ -54,7 +60,6 @@ from twinlock.trust.errors.metadata import (
     ThresholdError,
     UnlistedRoleError,
 )
-from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, TARGETS, RoleName
 
@@ -245,9 +250,9 @@ class _Review:
     def _judge_entries(self, role: str, targets: Targets) -> None:
         current = self.candidate.view_targets(role)
         previous = current.targets if current else {}
-        for path, entry in targets.targets.items():
-            if previous.get(path) == entry:
-                continue
+        changed = {path: entry for path, entry in targets.targets.items() if previous.get(path) != entry}
+        beyond: list[NotDelegatedError] = []
+        for path, entry in changed.items():
             try:
                 if path not in previous:
                     check_image_name(path)
@@ -255,26 +260,30 @@ class _Review:
                 check_succession(path, entry, previous.get(path), replace=path in previous)
             except UsageError as error:
                 raise UnacceptableEntryError(role=role, target=path, reason=str(error)) from None
-            self._judge_scope(role, path, entry)
+            beyond += self._beyond_scope(role, path, entry)
+        if beyond:
+            raise NotDelegatedError.of(beyond)
+        for path, entry in changed.items():
             for profile in self.profiles:
                 profile.check_entry(self.store, path, entry, previous.get(path))
             self._judge_bytes(role, path, entry)
 
-    def _judge_scope(self, role: str, path: str, entry: TargetFile) -> None:
-        """Every delegation on at least one way down to ``role`` covers the name and all the hardware."""
+    def _beyond_scope(self, role: str, path: str, entry: TargetFile) -> Iterator[NotDelegatedError]:
+        """Nothing if every delegation on at least one way down to ``role`` covers the name and all the hardware."""
         chains = self._all_chains(role)
         named = [chain for chain in chains if all(link.covers(path) for link in chain)]
         if not named:
             # Of each way the delegation that leaves the name out: that may be one further up.
             narrow = [next(link for link in chain if not link.covers(path)) for chain in chains]
             allowed = tuple(sorted({pattern for link in narrow for pattern in link.paths}))
-            raise NotDelegatedError(role=role, target=path, field="the name", value=path, allowed=allowed)
+            yield NotDelegatedError(role=role, target=path, field="the name", value=path, allowed=allowed)
+            return
         hardware = set(entry_view(role, entry).hardware_ids)
         allowed_sets = [_hardware(chain) for chain in named]
         if not any(allowed is None or hardware <= allowed for allowed in allowed_sets):
             allowed = tuple(sorted(set().union(*(limit for limit in allowed_sets if limit))))
             beyond = ", ".join(sorted(hardware - set(allowed)))
-            raise NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
+            yield NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
 
     def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
         measured = FileDigest(entry.length, dict(entry.hashes))
@@ -309,7 +318,7 @@ class _Review:
             for profile in self.profiles if delegation not in self.known.get(role, ()) else ():
                 profile.check_delegation(role, delegation)
         named = (member for delegation in self.delegations[role] for member in delegation.members)
-        for member in (*named, *_bins(role, self.targets[role])):
+        for member in (*named, *hash_bins(role, self.targets[role])):
             data = self._file(member.name) or self.candidate.role_file(member.name)
             if data is None:
                 raise UnlistedRoleError(repository="the outbox", role=f"{member.name} (delegated by {role})")
@@ -372,18 +381,6 @@ def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tupl
         kept = tuple(entry for entry in by_delegator.get(role, ()) if entry.name not in edits.delegations)
         by_delegator[role] = (*kept, *staged.values())
     return by_delegator
-
-
-def _bins(role: str, targets: Targets) -> Iterator[Member]:
-    """The hash bins that a file delegates to. Raises: LimitError for more than a Snapshot lists."""
-    if targets.delegations is None or targets.delegations.succinct_roles is None:
-        return
-    bins, limit = targets.delegations.succinct_roles, DEFAULT_LIMITS.delegations_per_role
-    if bins.number_of_bins > limit:
-        raise LimitError(what=f"the hash bins of {role}", value=bins.number_of_bins, limit=limit)
-    keys = {keyid: targets.delegations.keys[keyid].to_dict() for keyid in bins.keyids}
-    for name in bins.get_roles():
-        yield Member(name=name, keys=keys, threshold=bins.threshold)
 
 
 def _members(delegations: Mapping[str, tuple[AuthoredDelegation, ...]], role: str) -> Iterator[tuple[str, Member]]:

@@ -9,8 +9,16 @@ from typing import Self
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from twinlock.io.files.durable import read_file
-from twinlock.io.files.records import MemberError, Record, check_format, parse_record, record_bytes, to_record
+from twinlock.io.files.operator_files import find_operator_file
+from twinlock.io.files.records import (
+    MemberError,
+    Record,
+    check_format,
+    parse_record,
+    record_bytes,
+    records_of_operators,
+    to_record,
+)
 from twinlock.repository.errors import ConfigMemberError
 from twinlock.repository.workspace.profiles import Wires
 from twinlock.repository.workspace.validity import Periods, Validity
@@ -105,17 +113,22 @@ class RepositoryConfig(Record, frozen=True, kw_only=True):
 def read_config(directory: Path) -> RepositoryConfig:
     """The configuration of the repository in ``directory``.
 
-    Raises: UsageError if it is none; ConfigMemberError, NewerStateError, StorageError.
+    Raises: UsageError if it is none; ConfigMemberError, NewerStateError, OperatorFileError.
     """
     path = directory / CONFIG
-    data = read_file(path, max_bytes=MAX_CONFIG_BYTES)
+    data = find_operator_file(path, "the configuration", MAX_CONFIG_BYTES)
     if data is None:
         raise UsageError(reason=f"{directory} is not an Image repository: {CONFIG} not found (run init first)")
+    with records_of_operators():
+        return _decode(data, path)
+
+
+def _decode(data: bytes, path: Path) -> RepositoryConfig:
     body = parse_record(data, str(path))
     if body.get("kind") != _KIND:
         kind = body.get("kind")
         what = f"a {kind}" if kind else "the directory of a Director, or of another program"
-        raise UsageError(reason=f"{directory} is {what}, not an Image repository")
+        raise UsageError(reason=f"{path.parent} is {what}, not an Image repository")
     check_format(body, str(path), newest=_FORMAT)
     try:
         return to_record(body, str(path), RepositoryConfig)
