@@ -71,7 +71,7 @@ def own_root_keys(shell: Shell) -> list[str]:  # noqa: F811
 
 
 def test_the_audit_names_the_root_keys_that_the_aktualizr_chain_has_of_its_own(shell: Shell) -> None:  # noqa: F811
-    shell.run("wire", "aktualizr", "--actor", "ann")
+    shell.run("wire", "aktualizr", "--yes", "--actor", "ann")
     first = own_root_keys(shell)
     shell.run("rotate", "root", "--yes", "--actor", "ben")
     second = own_root_keys(shell)
@@ -125,7 +125,7 @@ def test_the_audit_names_the_actor_of_every_command(
         ("issue-server", "localhost", "--output", str(tmp_path / "tls")),
         ("revoke-certificate", "VIN1", "--yes"),
         ("prune", "--older-than", "90d", "--yes"),
-        ("wire", "aktualizr"),
+        ("wire", "aktualizr", "--yes"),
         ("enter-aktualizr", "VIN7", str(aktualizr)),
         ("allow-certificate", "VIN7"),
         ("issue-provisioning", "--url", "https://fleet.example:8443", "--output", str(tmp_path / "credentials.zip")),

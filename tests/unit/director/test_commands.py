@@ -261,8 +261,8 @@ def test_keys_under_a_passphrase_need_it(tmp_path: Path, site: ImageSite, monkey
 
 def test_roots_for_clients_of_another_kind(shell: Shell, site: ImageSite, tmp_path: Path) -> None:
     assert "aktualizr" in shell.run("root", "--wire", "aktualizr", status=2).output
-    assert shell.json("wire", "aktualizr") == {"wire": "aktualizr", "root": 1}
-    assert "newest is 1" in shell.run("wire", "aktualizr").output
+    assert shell.json("wire", "aktualizr", "--yes") == {"wire": "aktualizr", "root": 1}
+    assert "newest is 1" in shell.run("wire", "aktualizr", "--yes").output
     shell.run("rotate", "root", "--yes")
     body = json.loads(shell.json("root", "--wire", "aktualizr")["root"])
     assert (body["signed"]["_type"], body["signed"]["version"]) == ("Root", 2)

@@ -75,11 +75,13 @@ def retire(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *,
       twinlock director retire ./director VIN1 ecu-lamp
       twinlock director retire ./director VIN9 --release --yes
     """
-    if not ecus:
-        out.confirm(f"retire {vehicle}", yes=yes, undo="`reactivate` undoes it, unless its ECUs are released.")
+    what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
+    if release:
+        out.confirm(f"retire {what}, and let other vehicles have the serials and keys", yes=yes)
+    elif not ecus:
+        out.confirm(f"retire {what}", yes=yes, undo="`reactivate` undoes it.")
     with open_director(directory) as director, own_input():
         director.ways_out.retire(vehicle, ecus or None, release=release)
-    what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
     text = f"retired {what}" + (" and released its serials and keys" if release else "")
     out.result({"vehicle": vehicle, "ecus": list(ecus), "released": release}, text)
 
@@ -108,14 +110,16 @@ def reactivate(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...]
 @click.argument("serial")
 @click.option("--to", "owner", help="The vehicle that the ECU is part of: no other may register it then.")
 @ACTOR
+@yes_option
 @output_options
-def release(out: Output, directory: Path, serial: str, *, owner: str | None) -> None:
+def release(out: Output, directory: Path, serial: str, *, owner: str | None, yes: bool) -> None:
     """Free the SERIAL of an ECU that the wrong vehicle registered.
 
     \b
     Example:
       twinlock director release ./director ecu-brake --to VIN2
     """
+    out.confirm(f"release {serial}, which then leaves the vehicle that registered it", yes=yes)
     with open_director(directory) as director, own_input():
         holder = director.ways_out.release(serial, to=owner)
     text = f"released {serial}" + (f" from {holder}" if holder else "") + (f"; it is {owner}'s" if owner else "")

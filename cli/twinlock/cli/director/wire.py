@@ -10,7 +10,7 @@ import click
 from twinlock.cli.director.orders import open_director
 from twinlock.cli.shared.actor import ACTOR
 from twinlock.cli.shared.options import DIRECTORY
-from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import passphrase_option
 
@@ -36,9 +36,10 @@ WIRES = ("aktualizr",)  # in addition to tuf, which is always published
     help="With --hand-over: the last day on which the old Root keys sign for stranded vehicles (default: two years).",
 )
 @ACTOR
+@yes_option
 @passphrase_option
 @output_options
-def wire(
+def wire(  # noqa: PLR0913 - one parameter for each option
     out: Output,
     directory: Path,
     profile: str,
@@ -47,6 +48,7 @@ def wire(
     keys: Path | None,
     hand_over: bool,
     until: datetime | None,
+    yes: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
@@ -73,6 +75,12 @@ def wire(
         raise UsageError(reason="--hand-over is for a chain that this Director already publishes; omit --go-on-from")
     if until is not None and not hand_over:
         raise UsageError(reason="--until needs --hand-over")
+    what = (
+        f"give the Root chain for {profile} keys of its own"
+        if hand_over
+        else f"publish Roots for {profile} from now on"
+    )
+    out.confirm(what, yes=yes)
     with open_director(directory, passphrase_file) as opened:
         if hand_over:
             version = opened.hand_over(until.date() if until else None)
