@@ -349,15 +349,16 @@ class Director(HistoryView):
         return version
 
     def add_wire(
-        self, wire: str, *, continue_from: tuple[Path, Path] | None = None, now: datetime | None = None
+        self,
+        wire: str,
+        *,
+        continue_from: tuple[Path, Path] | None = None,
+        new_chain: bool = False,
+        now: datetime | None = None,
     ) -> int:
-        """Publish Roots in the profile ``wire`` too (``aktualizr``), from version 1 on; returns the newest version in it.
-
-        ``continue_from`` are the directories of another Director's Roots and of its Root keys: deployed vehicles then follow.
-        Raises: as ``RootKeeper.enable``.
-        """
+        """Publish Roots in the profile ``wire`` too; returns the newest version in it. All as ``RootKeeper.enable``."""
         moment = self._moment(now)
-        version = self.roots.enable(wire, moment, continue_from)
+        version = self.roots.enable(wire, moment, continue_from, new_chain=new_chain)
         self.settings = self.roots.settings
         return version
 

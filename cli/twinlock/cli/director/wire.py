@@ -26,6 +26,9 @@ WIRES = ("aktualizr",)  # in addition to tuf, which is always published
 @click.option(
     "--go-on-from", "old", type=DIRECTORY, help="Another Director's files, whose Roots deployed vehicles trust."
 )
+@click.option(
+    "--new-chain", is_flag=True, help="Begin a new chain although vehicles of the profile are registered (see below)."
+)
 @click.option("--keys", type=DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory.")
 @click.option(
     "--hand-over", is_flag=True, help="Give the chain Root keys of its own, if it shares those of the tuf chain."
@@ -46,6 +49,7 @@ def wire(  # noqa: PLR0913 - one parameter for each option
     *,
     old: Path | None,
     keys: Path | None,
+    new_chain: bool,
     hand_over: bool,
     until: datetime | None,
     yes: bool,
@@ -57,6 +61,9 @@ def wire(  # noqa: PLR0913 - one parameter for each option
     source, must be of a kind that these clients read. With --go-on-from it continues the Root chain of another Director:
     the old Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
     this Director.
+
+    Vehicles that trust a Root of another Director can never follow a new chain. So a new one is refused while vehicles of the
+    profile are registered, such as by `enter-aktualizr`; --new-chain begins it, if none of them trusts such a Root.
 
     A Director that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives it
     its own; until then keys cannot be rotated. docs/cross-profile-roots.md explains why.
@@ -71,6 +78,8 @@ def wire(  # noqa: PLR0913 - one parameter for each option
 
     if (old is None) != (keys is None):
         raise UsageError(reason="--go-on-from and --keys must be given together")
+    if new_chain and (hand_over or old is not None):
+        raise UsageError(reason="--new-chain begins a chain; omit --go-on-from and --hand-over")
     if hand_over and old is not None:
         raise UsageError(reason="--hand-over is for a chain that this Director already publishes; omit --go-on-from")
     if until is not None and not hand_over:
@@ -88,5 +97,5 @@ def wire(  # noqa: PLR0913 - one parameter for each option
             out.result({"wire": profile, "root": version}, text)
             return
         with own_input():
-            version = opened.add_wire(profile, continue_from=(old, keys) if old and keys else None)
+            version = opened.add_wire(profile, continue_from=(old, keys) if old and keys else None, new_chain=new_chain)
     out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")

@@ -73,6 +73,23 @@ class ChainBegunError(UsageError):
     profile: str
 
 
+class NewChainError(UsageError):
+    """A new Root chain in a profile in which vehicles are registered that may trust another Director's. ``vehicle`` is one of ``count``."""
+
+    code = "new-chain"
+    template = (
+        "the Director has vehicles of the profile {profile} ({count}, such as {vehicle}), and one that trusts a Root of another "
+        "Director could never follow a new Root chain"
+    )
+    hint = (
+        "continue that Director's chain with `twinlock director wire --go-on-from`; only if none of them trusts a Root of another "
+        "Director, begin a new one with `--new-chain`"
+    )
+    profile: str
+    count: int
+    vehicle: str
+
+
 class UnknownRootError(UsageError):
     """A version of a Root that the Director never published in that profile; None: it published none at all."""
 
