@@ -146,6 +146,12 @@ def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
     out.result({"deleted": deleted}, lines)
 
 
+def _actions(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    from twinlock.director.model.actions import ACTIONS
+
+    return [action for action in ACTIONS if action.startswith(begun)]
+
+
 @click.group()
 def audit() -> None:
     """Read who did what.
@@ -160,7 +166,11 @@ def audit() -> None:
 @click.argument("directory", type=DIRECTORY)
 @click.option("--vehicle", help="Only what concerns this vehicle.")
 @click.option("--by", "actor", metavar="ACTOR", help="Only what this person or program did.")
-@click.option("--action", help="Only actions of this name, such as assign or revoke-certificate.")
+@click.option(
+    "--action",
+    shell_complete=_actions,
+    help="Only actions of this name, such as assign or revoke-certificate; an unknown one is answered with those near it.",
+)
 @click.option(
     "--since",
     type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")),

@@ -108,6 +108,15 @@ class UnfitRootError(UsageError):
     reason: str
 
 
+class UnknownActionError(UsageError):
+    """An action that the audit never records. ``near`` are those with a similar name, or all where none is similar."""
+
+    code = "unknown-action"
+    template = "the audit records no action {action}, but {near}"
+    action: str
+    near: tuple[str, ...]
+
+
 class ValidityError(UsageError):
     """A permission or token whose validity is zero, or longer than allowed."""
 

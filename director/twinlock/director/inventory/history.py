@@ -22,6 +22,7 @@ from twinlock.director.inventory.counters import (
 )
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations
+from twinlock.director.model.actions import Action
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Plan, PlannedImage
 from twinlock.io.files.records import plain, to_record
@@ -50,7 +51,7 @@ def record_audit(
     connection: Connection,
     *,
     actor: str,
-    action: str,
+    action: Action,
     now: datetime,
     vehicle: str | None = None,
     detail: Mapping[str, Any] | None = None,
