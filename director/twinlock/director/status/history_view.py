@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
-from twinlock.director.errors.operator import UnknownActionError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import list_decisions, list_events, list_manifests, read_audit
 from twinlock.director.inventory.installations import list_installations, was_in
 from twinlock.director.inventory.junk import list_junk
 from twinlock.director.inventory.vehicles import load_vehicle
-from twinlock.director.model.actions import ACTIONS
 from twinlock.director.model.records import DecisionRecord, Event, InstallationRecord, ManifestRecord
 from twinlock.director.status.event_summary import EventSummary, summarize_events
 from twinlock.trust.errors.images import UnknownEcuError
@@ -88,9 +85,5 @@ class HistoryView:
 
         Raises: UnknownActionError.
         """
-        if action is not None and action not in ACTIONS:
-            raise UnknownActionError(
-                action=action, near=tuple(get_close_matches(action, ACTIONS, cutoff=0.5)) or ACTIONS
-            )
         with self._database.reading() as connection:
             return read_audit(connection, limit=limit, since=since, vehicle=vehicle, actor=actor, action=action)
