@@ -37,6 +37,7 @@ from twinlock.director.model.records import (
     AKTUALIZR_PROFILE,
     TUF_PROFILE,
     Acceptance,
+    AssignedPlan,
     Assignment,
     Issue,
     Plan,
@@ -228,10 +229,10 @@ class Director(HistoryView):
         *,
         actor: str | None = None,
         now: datetime | None = None,
-    ) -> Plan:
+    ) -> AssignedPlan:
         """Demand that each ECU run the image of that target path; others move only if a dependency needs it.
 
-        Nothing is stored unless the whole set fits. Raises: UnknownEcuError, UnknownImageError, NoImageSetError,
+        Nothing is stored unless the whole set fits. Raises: NoSuchEcuError, UnknownImageError, NoImageSetError,
         HardwareError, ReleaseCounterError, RefusalError and TransportError of the Image repository.
         """
         return self._assigning.assign(vehicle, images, actor=actor or self.actor, now=self._moment(now))
@@ -313,8 +314,7 @@ class Director(HistoryView):
     def rotate(self, *roles: str, plan: KeyPlan | None = None, now: datetime | None = None) -> int:
         """Give each role (root, targets, snapshot, timestamp, time) new keys; returns the new Root version.
 
-        Vehicles' metadata is signed with the new keys when it is next asked for. Raises: ProfileError for a kind of key
-        that clients of a published profile cannot read.
+        Vehicles' metadata is signed with them when next asked for. Raises: ProfileError for a kind that clients cannot read.
         """
         if not roles:
             raise UsageError(reason="name at least one role to rotate")

@@ -130,7 +130,8 @@ def _change(
 
 def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str | None) -> NewKey:
     """The key that an argument names. Raises: UsageError, NoSuchEcuError, AmbiguousIdError."""
-    from twinlock.cli.shared.errors import AmbiguousIdError, NoSuchEcuError
+    from twinlock.cli.shared.errors import AmbiguousIdError
+    from twinlock.director.errors.operator import NoSuchEcuError
     from twinlock.director.model.vehicle_description import read_ecu
     from twinlock.director.ways_out.key_changes import NewKey
     from twinlock.trust.errors.base import UsageError

@@ -123,7 +123,7 @@ def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named
 
 def _loss(lost: KeyRecord, records: Iterable[KeyRecord], used: Mapping[str, NamedKey]) -> str:
     """What the loss of a key leads to."""
-    what = f"record that the key {lost.keyid[:16]} ({lost.role}) is lost: it signs nothing any more"
+    what = f"record that the key {lost.keyid[:16]} ({lost.role}) is lost: it no longer signs anything"
     if lost.keyid not in used:
         return f"{what}. No published metadata name it"
     role = used[lost.keyid].role

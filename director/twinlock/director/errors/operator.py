@@ -179,6 +179,16 @@ class EcusReleasedError(UsageError):
     vehicle: str
 
 
+class NoSuchEcuError(UsageError):
+    """ECUs that an operator named and that the vehicle does not have; ``vehicle`` is empty where all vehicles were searched."""
+
+    code = "no-such-ecu"
+    template = "no such ECU: [{ecus}]"
+    hint = "see `twinlock director vehicles` and `twinlock director show`"
+    ecus: tuple[str, ...]
+    vehicle: str = ""
+
+
 class UnknownSerialError(UsageError):
     """The release of a serial that no vehicle registered."""
 

@@ -40,7 +40,7 @@ _V = schema.events.c
 
 LIMIT_CODE = DailyLimitError.code  # of the events by which a vehicle is known to send too much
 OPERATOR = "operator"  # who did something, where no name was given
-STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "old-time", "detail"})
+STANDING_CODES = frozenset({"unlisted-image", "unregistered-ecu", "wrong-hardware", "old-time", "detail"})
 
 # A vehicle that the Director refuses sends the same every day. What is kept of it is bounded, per vehicle, day
 # and code, so that many refusals of one kind leave room for the first of another.
