@@ -49,7 +49,10 @@ def test_an_expired_image_repository_with_an_order_waiting_is_a_problem(
 
 def test_each_state_is_told_apart(director: Director, fleet: Director, car: TestVehicle) -> None:
     fleet.register(TestVehicle("VIN2", {"ecu-2": "gw-1"}).description())
-    assert fleet.status().of("VIN2").state == "waiting"  # type: ignore[union-attr]
+    for now in (at(), at(days=8)):  # silent is only one that reported before
+        state = fleet.status(now=now).of("VIN2")
+        assert state is not None
+        assert (state.state, "registered at" in state.reasons[0]) == ("waiting", True)
     assert fleet.status().of(VIN).state == "ok"  # type: ignore[union-attr]
     assert fleet.status(now=at(days=8)).of(VIN).state == "silent"  # type: ignore[union-attr]
     fleet.receive_manifest(car.manifest(attack="rollback", detail="older"))

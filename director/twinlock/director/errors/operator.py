@@ -184,7 +184,7 @@ class NoSuchEcuError(UsageError):
 
     code = "no-such-ecu"
     template = "no such ECU: [{ecus}]"
-    hint = "see `twinlock director vehicles` and `twinlock director show`"
+    hint = "see `twinlock director vehicles` and `twinlock director show`; a retired ECU comes back with `twinlock director reactivate`"
     ecus: tuple[str, ...]
     vehicle: str = ""
 
