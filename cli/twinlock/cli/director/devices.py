@@ -10,7 +10,7 @@ import click
 
 from twinlock.cli.director.orders import open_director, when
 from twinlock.cli.shared.actor import ACTOR
-from twinlock.cli.shared.batches import LIST, read_each_line, read_input, show_batch, skip_refused_option
+from twinlock.cli.shared.batches import LIST, read_input, read_lines, show_batch, skip_refused_option
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
 from twinlock.cli.shared.output import Output, output_options, table
@@ -93,7 +93,7 @@ def enter_aktualizr(
 
     known_by = BY_SERIAL if by_serial else BY_CERTIFICATE
     if listed is not None and vehicle is None:
-        items = [(source, *_registered(line)) for source, line in read_each_line(listed)]
+        items = [(source, *_registered(line)) for source, line in read_lines(listed)]
         with open_director(directory) as director, out.progress(len(items), "entering") as advance:
             enter = director.batches.enter
             result = enter(items, identified_by=known_by, skip_refused=skip_refused, advance=advance)
@@ -122,7 +122,9 @@ def _registered(line: str | UsageError) -> tuple[str, bytes | UsageError]:
         return "", UsageError(reason=f"the line is not JSON; write {_LINE}")
     if not isinstance(row, dict):
         return "", UsageError(reason=f"the line is not a JSON object; write {_LINE}")
-    vehicle = str(row.get("vehicle", ""))
+    vehicle = row.get("vehicle", "")
+    if not isinstance(vehicle, str):
+        return "", UsageError(reason=f"the member vehicle is not a text; write {_LINE}")
     for member in ("vehicle", "registration"):
         if member not in row:
             return vehicle, UsageError(reason=f"the line has no member {member}; write {_LINE}")

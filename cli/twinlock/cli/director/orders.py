@@ -71,6 +71,9 @@ def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bo
 
     orders: list[tuple[str, str, Mapping[str, str] | TwinlockError]] = []
     for source, line in read_lines(listed):
+        if isinstance(line, UsageError):
+            orders.append((source, "", line))
+            continue
         vehicle, *images = line.split()
         try:
             orders.append((source, vehicle, _images(images)))
