@@ -14,7 +14,7 @@ from twinlock.cli.shared.batches import LIST, read_input, read_lines, show_batch
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
 from twinlock.cli.shared.output import Output, output_options, table
-from twinlock.cli.shared.own_input import own_input
+from twinlock.cli.shared.own_input import own_input, shown_source
 from twinlock.cli.shared.passphrase import passphrase_option
 from twinlock.cli.shared.serving_options import serving_options
 
@@ -102,7 +102,7 @@ def enter_aktualizr(
     if vehicle is None or registration is None or listed is not None:
         raise click.UsageError("name one VEHICLE and its REGISTRATION, or use --list")
     data = read_input(registration)
-    with open_director(directory) as director, own_input():
+    with open_director(directory) as director, own_input(given=shown_source(registration)):
         change = director.devices.enter(vehicle, data, identified_by=known_by)
     text = f"entered {vehicle}" if change.new else f"{vehicle} is already registered, unchanged"
     if not (change.new or change.nothing):

@@ -12,7 +12,7 @@ from twinlock.cli.shared.batches import LIST
 from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, yes_option
-from twinlock.cli.shared.own_input import own_input, read_own_file
+from twinlock.cli.shared.own_input import own_input, read_own_file, shown_source
 
 _MAX_RECORD_BYTES = 1 << 28  # of a factory's record: a million ECUs
 
@@ -50,7 +50,11 @@ def add_ecu(out: Output, directory: Path, vehicle: str, description: Path) -> No
     Example:
       twinlock secondary describe ./lamp --json | twinlock director add-ecu ./director VIN1 -
     """
+    from twinlock.director.model.vehicle_description import read_ecu
+
     data = read_own_file(description, "the ECU's description")
+    with own_input(given=shown_source(description)):
+        read_ecu(data)
     with open_director(directory) as director, own_input():
         ecu = director.ways_out.add_ecu(vehicle, data)
     out.result({"vehicle": vehicle, "added": ecu}, f"added {ecu} to {vehicle}")
@@ -142,7 +146,7 @@ def declare_delivery(out: Output, directory: Path, record: Path) -> None:
       twinlock director declare-delivery ./director delivered.json --actor factory
     """
     data = read_own_file(record, "the factory's record", max_bytes=_MAX_RECORD_BYTES)
-    with open_director(directory) as director, own_input():
+    with open_director(directory) as director, own_input(given=shown_source(record)):
         count = director.ways_out.declare_delivery(data)
     out.result({"vehicles": count}, f"declared the ECUs of {counted(count, 'vehicle')}")
 

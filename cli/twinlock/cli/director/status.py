@@ -138,8 +138,10 @@ def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
 
     with open_director(directory) as director:
         kept = timedelta(days=director.settings.history_days) if age is None else read_duration(age)
-        if kept <= timedelta(0):
-            raise UsageError(reason="give an age; history_days is 0 in config.json, which keeps everything")
+        if not kept:
+            reason = "give --older-than: history_days is 0 in config.json, which keeps everything"
+            given = f"--older-than {age} would delete the whole history; give an age longer than 0, such as 90d"
+            raise UsageError(reason=reason if age is None else given)
         out.confirm(f"delete history that is older than {counted(kept.days, 'day')}", yes=yes)
         deleted = director.prune(kept)
     lines = [f"deleted {counted(count, _PRUNED.get(name, name))}" for name, count in deleted.items()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twinlock.cli.ecu.running import config_file
+from twinlock.cli.ecu.running import config_file, read_root
 from twinlock.cli.shared.output import Output, output_options
 
 if TYPE_CHECKING:
@@ -59,14 +59,17 @@ def recover_command(role: str) -> click.Command:
     ) -> None:
         from twinlock.client.ecu.clock import system_clock
         from twinlock.client.ecu.recovery import check_damaged, recover_state
-        from twinlock.io.files.operator_files import read_operator_file
         from twinlock.trust.names import DIRECTOR, IMAGE
 
         settings = _settings(directory, role)
         if not again:
             check_damaged(settings)
         given = {DIRECTOR: director_root, IMAGE: image_root}
-        roots = {name: read_operator_file(path, "the Root") for name, path in given.items() if path is not None}
+        roots = {
+            name: read_root(path, name, settings.wires[name].name if name in settings.wires else "tuf")
+            for name, path in given.items()
+            if path is not None
+        }
         recovered = recover_state(settings, roots, release_counter, system_clock(), again=again)
         out.result(_as_json(recovered), _lines(recovered, settings.state))
 

@@ -81,7 +81,10 @@ def init(  # noqa: PLR0913 - one parameter for each option
       twinlock supplier init ./acme --role acme --wire aktualizr
     """
     from twinlock.repository.suppliers.workspace import SupplierWorkspace
+    from twinlock.trust.names import role_file
 
+    with own_input(given="--role"):
+        role_file(role)
     with own_input():
         place = SupplierWorkspace.create(
             directory,

@@ -65,7 +65,10 @@ def read_config(directory: Path) -> Settings:
         if error.member.startswith("periods"):  # the part that an Image repository has too
             raise ConfigMemberError(path=error.path, member=error.member, reason=error.reason) from None
         raise SettingError(setting=error.member, reason=f"{error.reason} (in {path})") from None
-    return _settings(record)
+    try:
+        return _settings(record)
+    except SettingError as error:
+        raise SettingError(setting=error.setting, reason=f"{error.reason} (in {path})") from None
 
 
 def _settings(record: Any) -> Settings:
