@@ -143,12 +143,8 @@ KEYS = {
 }
 
 # The Director
-PLAN = record(
-    vehicle=TEXT,
-    outcome=TEXT,
-    orders=listed(record(ecu=TEXT, path=TEXT, label=TEXT, releaseCounter=maybe(COUNT), moved=FLAG)),
-    reasons=TEXTS,
-)
+_IMAGES = listed(record(ecu=TEXT, path=TEXT, label=TEXT, releaseCounter=maybe(COUNT), moved=FLAG))
+PLAN = record(vehicle=TEXT, outcome=TEXT, orders=_IMAGES, reasons=TEXTS)
 DECISION = join(PLAN, number=COUNT, madeAt=TIME, correlationId=TEXT, manifest=maybe(COUNT), imageVersions=mapped(COUNT))
 INSTALLATION = record(
     vehicle=TEXT,
@@ -367,7 +363,7 @@ _ECUS = record(vehicle=TEXT, ecus=TEXTS)
 _DIRECTOR: dict[str, Shape] = {
     "add-ecu": record(vehicle=TEXT, added=TEXT),
     "allow-certificate": record(vehicle=TEXT, expires=TIME),
-    "assign": one_of(PLAN, BATCH),
+    "assign": one_of(join(PLAN, assigned=_IMAGES), BATCH),
     "certificates": record(certificates=listed(CERTIFICATE)),
     "confirm-key": KEY_CHANGE,
     "create-device-ca": record(ca=TEXT, file=TEXT),

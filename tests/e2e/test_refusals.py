@@ -50,7 +50,7 @@ def test_the_director_orders_nothing_that_a_vehicle_would_refuse(repositories: S
     assert downgrade["attack"] == "none"  # an operator's own order
     assert repositories.assign(VEHICLE, status=USAGE, brake="nobody/knows.bin")["code"] == "unknown-image"
     assert repositories.assign(VEHICLE, status=FAILED, gateway="brake/2.bin")["code"] == "wrong-hardware"
-    assert repositories.assign(VEHICLE, status=USAGE, radio="brake/2.bin")["code"] == "unknown-ecu"
+    assert repositories.assign(VEHICLE, status=USAGE, radio="brake/2.bin")["code"] == "no-such-ecu"
     assert repositories.assign("VIN-of-nobody", status=USAGE, brake="brake/2.bin")["code"] == "unknown-vehicle"
     assert updated.update()["outcome"] == "up-to-date"
     assert updated.runs("brake") == running

@@ -45,9 +45,9 @@ def taken_over(place: Path, registration: bytes) -> Iterator[tuple[Servers, Runn
         root = made.images / "public" / "metadata" / f"{anchor}.root.json"
         twinlock("director", "init", made.directory, "--image-root", root, "--image", image.url)
         going_on = ("--go-on-from", old / "director", "--keys", old / "director-keys")
-        assert twinlock("director", "wire", made.directory, "aktualizr", *going_on)["root"] == 4
+        assert twinlock("director", "wire", made.directory, "aktualizr", "--yes", *going_on)["root"] == 4
         assert (
-            twinlock("director", "wire", made.directory, "aktualizr", *going_on)["root"] == 4
+            twinlock("director", "wire", made.directory, "aktualizr", "--yes", *going_on)["root"] == 4
         )  # once more is no fault
         twinlock("director", "enter-aktualizr", made.directory, SERIAL, "-", "--by-serial", stdin=registration)
         words = ("director", "serve-aktualizr", made.directory, "--port", str(free_port()), "--allow-serial")
@@ -99,7 +99,7 @@ def test_a_chain_is_taken_over_with_its_keys_and_before_any_other(tmp_path: Path
     director = tmp_path / "director"
     twinlock("director", "init", director, "--image-root", root, "--image", tmp_path / "image")
 
-    words = ("director", "wire", director, "aktualizr")
+    words = ("director", "wire", director, "aktualizr", "--yes")
     wrong = twinlock(*words, "--go-on-from", tmp_path / "old", "--keys", tmp_path / "strange-keys", status=USAGE)
     assert (wrong["code"], wrong["fields"]["held"], wrong["fields"]["required"]) == ("missing-keys", 0, 1)
     none = twinlock(*words, "--go-on-from", tmp_path / "image", "--keys", tmp_path / "keys", status=USAGE)

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         EcusReleasedError,
         NamedTwiceError,
         NeedsNoCertificateError,
+        NewChainError,
         NoCertificateError,
         NoDeviceCaError,
         NoDirectorError,
+        NoSuchEcuError,
         NothingAssignedError,
         NotRetiredError,
         OccupiedError,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         SamePersonError,
         SettingError,
         UnfitRootError,
+        UnknownActionError,
         UnknownDirectorRoleError,
         UnknownKeyChangeError,
         UnknownProfileError,
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
         WireDisabledError,
     )
     from twinlock.director.model.profiles import OldChain
-    from twinlock.director.model.records import Assignment, Issue, Plan, VehicleRecord, VehicleSummary
+    from twinlock.director.model.records import AssignedPlan, Assignment, Issue, Plan, VehicleRecord, VehicleSummary
     from twinlock.director.model.settings import Settings
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -73,9 +76,11 @@ else:
                 "EcusReleasedError",
                 "NamedTwiceError",
                 "NeedsNoCertificateError",
+                "NewChainError",
                 "NoCertificateError",
                 "NoDeviceCaError",
                 "NoDirectorError",
+                "NoSuchEcuError",
                 "NotRetiredError",
                 "NothingAssignedError",
                 "OccupiedError",
@@ -85,6 +90,7 @@ else:
                 "SamePersonError",
                 "SettingError",
                 "UnfitRootError",
+                "UnknownActionError",
                 "UnknownDirectorRoleError",
                 "UnknownKeyChangeError",
                 "UnknownProfileError",
@@ -112,12 +118,13 @@ else:
                 "WireDisabledError",
             ),
             "model.profiles": ("OldChain",),
-            "model.records": ("Assignment", "Issue", "Plan", "VehicleRecord", "VehicleSummary"),
+            "model.records": ("AssignedPlan", "Assignment", "Issue", "Plan", "VehicleRecord", "VehicleSummary"),
             "model.settings": ("Settings",),
         },
     )
 
 __all__ = [
+    "AssignedPlan",
     "Assignment",
     "ChainBegunError",
     "CounterResetError",
@@ -135,10 +142,12 @@ __all__ = [
     "ManifestVehicleError",
     "NamedTwiceError",
     "NeedsNoCertificateError",
+    "NewChainError",
     "NoCertificateError",
     "NoDeviceCaError",
     "NoDirectorError",
     "NoImageSetError",
+    "NoSuchEcuError",
     "NotRetiredError",
     "NothingAssignedError",
     "OccupiedError",
@@ -154,6 +163,7 @@ __all__ = [
     "SettingError",
     "Settings",
     "UnfitRootError",
+    "UnknownActionError",
     "UnknownDirectorRoleError",
     "UnknownImageError",
     "UnknownKeyChangeError",

@@ -38,6 +38,7 @@ from twinlock.director.model.records import (
     AKTUALIZR_PROFILE,
     TUF_PROFILE,
     Acceptance,
+    AssignedPlan,
     Assignment,
     Issue,
     Plan,
@@ -229,10 +230,10 @@ class Director(HistoryView):
         *,
         actor: str | None = None,
         now: datetime | None = None,
-    ) -> Plan:
+    ) -> AssignedPlan:
         """Demand that each ECU run the image of that target path; others move only if a dependency needs it.
 
-        Nothing is stored unless the whole set fits. Raises: UnknownEcuError, UnknownImageError, NoImageSetError,
+        Nothing is stored unless the whole set fits. Raises: NoSuchEcuError, UnknownImageError, NoImageSetError,
         HardwareError, ReleaseCounterError, RefusalError and TransportError of the Image repository.
         """
         return self._assigning.assign(vehicle, images, actor=actor or self.actor, now=self._moment(now))
@@ -314,8 +315,7 @@ class Director(HistoryView):
     def rotate(self, *roles: str, plan: KeyPlan | None = None, now: datetime | None = None) -> int:
         """Give each role (root, targets, snapshot, timestamp, time) new keys; returns the new Root version.
 
-        Vehicles' metadata is signed with the new keys when it is next asked for. Raises: ProfileError for a kind of key
-        that clients of a published profile cannot read.
+        Vehicles' metadata is signed with them when next asked for. Raises: ProfileError for a kind that clients cannot read.
         """
         if not roles:
             raise UsageError(reason="name at least one role to rotate")
@@ -349,14 +349,12 @@ class Director(HistoryView):
         self._signing_clock.note(moment)
         return version
 
-    def add_wire(self, wire: str, *, continue_from: OldChain | None = None, now: datetime | None = None) -> int:
-        """Publish Roots in the profile ``wire`` too (``aktualizr``), from version 1 on; returns the newest version in it.
-
-        ``continue_from`` are another Director's Roots and its Root keys: deployed vehicles then follow.
-        Raises: as ``RootKeeper.enable``.
-        """
+    def add_wire(
+        self, wire: str, *, continue_from: OldChain | None = None, new_chain: bool = False, now: datetime | None = None
+    ) -> int:
+        """Publish Roots in the profile ``wire`` too; returns the newest version in it. All as ``RootKeeper.enable``."""
         moment = self._moment(now)
-        version = self.roots.enable(wire, moment, continue_from)
+        version = self.roots.enable(wire, moment, continue_from, new_chain=new_chain)
         self.settings = self.roots.settings
         return version
 

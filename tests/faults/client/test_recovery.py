@@ -20,14 +20,19 @@ from twinlock.cli.main import main
 from twinlock.client.ecu.config import load_secondary
 from twinlock.client.ecu.provision import EcuPlan, provision_secondary
 from twinlock.client.ecu.recovery import check_damaged, recover_state
-from twinlock.client.model.errors import NotDamagedError, UnrecoverableError
+from twinlock.client.model.errors import NotDamagedError, RootInUseError, UnrecoverableError
 from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
+from twinlock.client.storage.database import bytes_column
+from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.repository import RepositorySimulator
 from twinlock.testing.simulator.world import BRAKE, VIN, World
+from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import RollbackError
 from twinlock.trust.errors.usage import GivenRootError
 from twinlock.trust.names import DIRECTOR, IMAGE
+from twinlock.trust.state.stored_floor import decode_floor
 from twinlock.trust.wire.tuf.reports import decode_report
 
 
@@ -238,3 +243,92 @@ def _usable(config: Path) -> bool:
     except NotDamagedError:
         return True
     return False
+
+
+def stranger(world: World, name: str) -> bytes:
+    """A Root that is sound, and another repository's."""
+    return RepositorySimulator(f"other-{name}", world.keys, world.time).files["1.root.json"]
+
+
+@pytest.fixture
+def mistaken(world: World, config: Path) -> tuple[Path, bytes]:
+    """An ECU whose metadata were lost and that was recovered with other repositories' Roots, and what it had accepted before."""
+    updated(world, config)
+    old = bundle(world)
+    world.release()
+    updated(world, config)
+    damage(config, "metadata")
+    wrong = {name: stranger(world, name) for name in (DIRECTOR, IMAGE)}
+    recover_state(load_secondary(config), wrong, None, world.now)
+    world.pass_time(hours=1)
+    with Secondary.open(config, wall=world.time) as secondary, pytest.raises(RefusalError):
+        secondary.accept_metadata(bundle(world))
+    return config, old
+
+
+def kept(config: Path) -> tuple[int | None, dict[str, dict[str, int]]]:
+    """The release counter and the version of each floor, as they are stored."""
+    settings = load_secondary(config)
+    with TrustedState.open(settings.state, limits=settings.limits, read_only=True) as state:
+        rows = state._database.rows("SELECT repository, role, floor FROM floors")
+        floors: dict[str, dict[str, int]] = {DIRECTOR: {}, IMAGE: {}}
+        for repository, role, floor in rows:
+            floors[str(repository)][str(role)] = decode_floor(bytes_column(floor), "floor").version
+        return state.release_counter, floors
+
+
+def test_a_recovery_with_wrong_roots_is_corrected_and_no_floor_falls(
+    world: World, mistaken: tuple[Path, bytes]
+) -> None:
+    config, old = mistaken
+    before = kept(config)
+    assert before[0] == 2
+    assert before[1][DIRECTOR]["targets"] > 1
+    options = []
+    for name in (DIRECTOR, IMAGE):
+        path = config.parent / f"{name}-root.json"
+        path.write_bytes(world.repositories[name].files["1.root.json"])
+        options += [f"--{name}-root", str(path)]
+    words = ["secondary", "recover", str(config.parent), *options]
+    refused = CliRunner().invoke(main, words)
+    assert (refused.exit_code, "--again" in refused.output) == (2, True)
+    done = CliRunner().invoke(main, [*words, "--again", "--json"])
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)
+    assert (shown["releaseCounter"], shown["damaged"]) == (2, str(config.parent / "state.db.damaged-2"))
+    assert (config.parent / "state.db.damaged-1").exists()
+    assert kept(config) == before
+    with Secondary.open(config, wall=world.time) as secondary, pytest.raises(RollbackError):
+        secondary.accept_metadata(old)
+    world.release()
+    updated(world, config)
+    for again in ([*words, "--again"], [*words[:3], "--again", *options[:2]]):
+        used = CliRunner().invoke(main, again)
+        assert (used.exit_code, "error[root-in-use]" in used.output) == (2, True)
+
+
+def test_roots_that_no_recovery_was_given_are_not_replaced(world: World, config: Path) -> None:
+    settings, wrong = load_secondary(config), {IMAGE: stranger(world, IMAGE)}
+    for roots_given, error in ((wrong, RootInUseError), ({}, UsageError)):
+        with pytest.raises(error):
+            recover_state(settings, roots_given, 1, world.now, again=True)
+    updated(world, config)
+    damage(config, "facts")
+    recover_state(settings, {}, None, world.now)
+    with pytest.raises(RootInUseError) as caught:
+        recover_state(settings, wrong, None, world.now, again=True)
+    assert caught.value.reason == "it was not given to a recovery"
+
+
+def test_one_wrong_root_of_two_is_corrected_and_the_other_repository_stays(world: World, config: Path) -> None:
+    updated(world, config)
+    settings = load_secondary(config)
+    settings.state.write_bytes(b"damaged")
+    given = {name: world.repositories[name].files["1.root.json"] for name in (DIRECTOR, IMAGE)}
+    recover_state(settings, {**given, IMAGE: stranger(world, IMAGE)}, None, world.now)
+    found = recover_state(settings, {IMAGE: given[IMAGE]}, None, world.now, again=True)
+    assert set(found.versions) == {DIRECTOR, IMAGE}
+    assert found.release_counter == 1
+    world.pass_time(hours=1)
+    world.release()
+    updated(world, config)

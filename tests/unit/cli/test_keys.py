@@ -109,7 +109,7 @@ def test_keys_are_listed_with_where_they_are_and_lost_ones_marked(shell: Shell) 
     roots = [key for key in shell.json("image", "keys", "list", "image")["keys"] if key["role"] == "root"]
     assert [key["availability"] for key in roots] == ["here"] * 3
     next(Path("image/keys/offline").glob(f"root.{roots[0]['keyid'][:16]}.pem")).rename("away.pem")
-    marked = shell.json("image", "keys", "mark", "image", roots[1]["keyid"][:16], "lost")
+    marked = shell.json("image", "keys", "mark", "image", roots[1]["keyid"][:16], "lost", "--yes")
     assert marked == {"keyid": roots[1]["keyid"], "role": "root", "availability": "lost"}
     states = {key["keyid"]: key["availability"] for key in shell.json("image", "keys", "list", "image")["keys"]}
     assert [states[key["keyid"]] for key in roots] == ["elsewhere", "lost", "here"]
@@ -139,7 +139,7 @@ def test_keys_elsewhere_are_listed_and_marked_and_abandoned_ones_told_apart(shel
         abandoned = [key for key in after.values() if not key["inUse"]]
         assert {key["role"] for key in abandoned} == {"root"}
         assert len(abandoned) == len([key for key in before if key["role"] == "root"])
-        assert shell.json(party, "keys", "mark", place, away[:16], "lost")["availability"] == "lost"
+        assert shell.json(party, "keys", "mark", place, away[:16], "lost", "--yes")["availability"] == "lost"
         assert {key["keyid"]: key for key in shell.json(party, "keys", "list", place)["keys"]}[away][
             "availability"
         ] == "lost"

@@ -110,6 +110,8 @@ def test_every_ecu_of_a_full_manifest_has_room_for_the_largest_signature() -> No
         ({"secondaries": [{}]}, "secondaries[0].keyid is missing"),
         ({"hold": True}, "hold is unknown"),
         ({"limits": {"images": 5}}, "limit images: no such limit"),
+        ({"limits": {"orderByte": 5}}, "limit orderByte: no such limit; the limits are signatures"),
+        ({"limits": {"orderBytes": 0}}, "limit orderBytes: an integer from 1 is required"),
         ({"limits": {"ecus": 0}}, "limit ecus: an integer from 1 is required"),
         ({"limits": {"ecus": "8"}}, "limits.ecus"),
         ({"limits": [8]}, "limits must be an object"),

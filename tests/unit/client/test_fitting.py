@@ -96,13 +96,13 @@ def test_another_part_takes_the_place_or_is_one_more_or_goes(gateway: Path, tmp_
     status, output = run("set-secondary", gateway, tmp_path / "first" / "described.json", "--new")
     assert (status, "error[known-secondary]" in output) == (2, True)
     assert run("set-secondary", gateway, other, "--new", "--replaces", "ecu-a")[0] == 2
-    assert run("remove-secondary", gateway, "ecu-b")[0] == 2
+    assert run("remove-secondary", gateway, "ecu-b", "--yes")[0] == 2
     assert (gateway / "primary.json").read_bytes() == before
     assert run("set-secondary", gateway, other, "--replaces", "ecu-a")[0] == 0
     assert ecus(gateway) == ["ecu-b"]
     assert run("set-secondary", gateway, tmp_path / "first" / "described.json", "--new")[0] == 0
     assert ecus(gateway) == ["ecu-b", "ecu-a"]
-    assert run("remove-secondary", gateway, "ecu-b")[0] == 0
+    assert run("remove-secondary", gateway, "ecu-b", "--yes")[0] == 0
     assert ecus(gateway) == ["ecu-a"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.director.device_world import Device
 from tests.unit.director.test_command_schemas import described
 from tests.unit.director.test_commands import BRAKE, Shell, car, receive, shell, site  # noqa: F401 - fixtures
-from tests.unit.director.world import TestVehicle
+from tests.unit.director.world import ImageSite, TestVehicle
 from twinlock.cli.director.group import director as commands
 
 if TYPE_CHECKING:
@@ -65,13 +65,42 @@ def test_the_audit_names_who_changed_the_keys_and_how(shell: Shell, tmp_path: Pa
     assert lee["detail"]["roles"] == []
 
 
+def test_the_audit_names_who_made_the_director_and_with_which_keys(
+    shell: Shell,  # noqa: F811
+    site: ImageSite,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    made = Shell(tmp_path / "made")
+    options = ("--image-root", str(tmp_path / "image-root.json"), "--image", str(site.path), "--wire", "aktualizr")
+    made.run("init", *options, "--actor", "ann")
+    init, root = made.audit()
+    assert [(row["actor"], row["action"]) for row in (root, init)] == [("ann", "root"), ("ann", "init")]
+    detail = root["detail"]
+    assert (detail["version"], detail["aktualizr"]) == (1, 1)
+    assert sorted(detail["roles"]) == ["root", "snapshot", "targets", "time", "timestamp"]
+    keys = {role["name"]: role["keyids"] for role in made.json_of("root", "roles")["roles"]}
+    own = {"aktualizr-root": own_root_keys(made)}
+    assert detail["keys"] == {
+        role: {"added": sorted(added), "removed": [], "threshold": 1} for role, added in (keys | own).items()
+    }
+
+
+def test_every_root_that_is_published_has_its_row_in_the_audit(shell: Shell, tmp_path: Path) -> None:  # noqa: F811
+    shell.run("rotate", "root", "--yes")
+    shell.run("refresh", "--root")
+    shell.run("rotate", "time", "--prepare", str(tmp_path / "next.json"))
+    shell.json_of("root", "publish", str(tmp_path / "next.json"))
+    recorded = [row["detail"]["version"] for row in shell.audit() if row["action"] == "root"]
+    assert recorded == [4, 3, 2, 1]
+
+
 def own_root_keys(shell: Shell) -> list[str]:  # noqa: F811
     body = json.loads(shell.json_of("root", "show", "--wire", "aktualizr")["root"])
     return sorted(body["signed"]["roles"]["root"]["keyids"])
 
 
 def test_the_audit_names_the_root_keys_that_the_aktualizr_chain_has_of_its_own(shell: Shell) -> None:  # noqa: F811
-    shell.run("wire", "aktualizr", "--actor", "ann")
+    shell.run("wire", "aktualizr", "--yes", "--actor", "ann")
     first = own_root_keys(shell)
     shell.run("rotate", "root", "--yes", "--actor", "ben")
     second = own_root_keys(shell)
@@ -125,7 +154,7 @@ def test_the_audit_names_the_actor_of_every_command(
         ("issue-server", "localhost", "--output", str(tmp_path / "tls")),
         ("revoke-certificate", "VIN1", "--yes"),
         ("prune", "--older-than", "90d", "--yes"),
-        ("wire", "aktualizr"),
+        ("wire", "aktualizr", "--yes"),
         ("enter-aktualizr", "VIN7", str(aktualizr)),
         ("allow-certificate", "VIN7"),
         ("issue-provisioning", "--url", "https://fleet.example:8443", "--output", str(tmp_path / "credentials.zip")),

@@ -96,7 +96,7 @@ def test_an_ecu_that_is_left_out_is_named(wired: Director, van: AktualizrVehicle
 def test_an_ecu_that_is_not_registered_is_refused(wired: Director, van: AktualizrVehicle) -> None:
     stranger = AktualizrVehicle("VIN8", {"gw-8": "gw-1"})
     said = accept(wired, van.manifest(reports={"gw-8": stranger.report("gw-8")}))
-    assert [event[:2] for event in said] == [("unknown-ecu", "gw-8")]
+    assert [event[:2] for event in said] == [("unregistered-ecu", "gw-8")]
     assert "gw-8" not in wired.vehicle(VIN).reports
 
 
@@ -105,7 +105,7 @@ def test_an_ecu_that_was_retired_may_not_report_and_need_not(wired: Director, va
     van.register(wired)
     assert accept(wired, van.manifest()) == []
     said = accept(wired, van.manifest(reports={"brake-7": van.report("brake-7")}))
-    assert [event[:2] for event in said] == [("unknown-ecu", "brake-7")]
+    assert [event[:2] for event in said] == [("unregistered-ecu", "brake-7")]
 
 
 @pytest.mark.parametrize(

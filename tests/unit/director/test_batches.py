@@ -214,6 +214,44 @@ def test_a_line_that_is_not_text_refuses_no_other(shell: Shell) -> None:
     assert shell.vehicles() == ["VIN7"]
 
 
+@pytest.mark.parametrize(
+    ("command", "sound"),
+    [
+        (("assign", "--list", "-", "--skip-refused"), b"VIN1 ecu-gw=gw/2.0.bin"),
+        (("issue-device", "--list", "-", "--output", "made", "--skip-refused"), b"VIN1"),
+    ],
+)
+def test_a_line_of_a_list_that_is_not_text_is_one_refused_item(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], sound: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shell.json("create-device-ca")
+    shell.json("register", "-", stdin=json.dumps(TestVehicle("VIN1", {"ecu-gw": "gw-1"}).description()).encode())
+    result = shell.json(*command, stdin=b"\xff\xfe\n" + sound + b"\n", status=1)
+    assert [(item["source"], item["outcome"] == "refused") for item in result["items"]] == [
+        ("-:1", True),
+        ("-:2", False),
+    ]
+    assert result["items"][0]["error"]["code"] == "input"
+    assert result["stored"]
+
+
+@pytest.mark.parametrize("vehicle", ["5", "null", '["VIN7"]'])
+def test_a_vehicle_that_is_not_a_text_is_not_made_one(shell: Shell, vehicle: str) -> None:
+    body = Device().registration().decode()
+    line = f'{{"vehicle": {vehicle}, "registration": {body}}}'.encode()
+    result = shell.json("enter-aktualizr", "--list", "-", stdin=line, status=1)
+    assert "the member vehicle is not a text" in result["items"][0]["error"]["message"]
+    assert shell.vehicles() == []
+
+
+def test_json_lines_are_judged_one_by_one_though_the_first_is_broken(shell: Shell, tmp_path: Path) -> None:
+    car = TestVehicle("VIN1", {"ecu-gw": "gw-1"}).description()
+    (tmp_path / "fleet.jsonl").write_text("{\n" + json.dumps(car) + "\n")
+    result = shell.json("register", str(tmp_path / "fleet.jsonl"), "--skip-refused", status=1)
+    assert [item["outcome"] for item in result["items"]] == ["refused", "registered"]
+
+
 @pytest.mark.parametrize("options", [(), ("--skip-refused",)])
 @pytest.mark.parametrize("command", [("register", "-"), ("enter-aktualizr", "--list", "-")])
 def test_a_batch_of_refused_items_alone_says_that_nothing_was_stored(

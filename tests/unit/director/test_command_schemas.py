@@ -52,8 +52,8 @@ def test_each_way_out_of_a_state_writes_what_was_published(tmp_path: Path) -> No
     assert run("director", "prune", place, "--older-than", "90d", "--yes")["deleted"]
     assert run("director", "refresh", place)["vehicles"].keys() == {"VIN1"}
     listed = run("director", "keys", "list", place)["keys"]
-    assert run("director", "keys", "mark", place, listed[0]["keyid"], "lost")["availability"] == "lost"
-    assert run("director", "release", place, "ecu-lamp", "--to", "VIN2") == {
+    assert run("director", "keys", "mark", place, listed[0]["keyid"], "lost", "--yes")["availability"] == "lost"
+    assert run("director", "release", place, "ecu-lamp", "--to", "VIN2", "--yes") == {
         "ecu": "ecu-lamp",
         "from": "VIN1",
         "to": "VIN2",
@@ -67,6 +67,6 @@ def test_suppliers_and_other_profiles_write_what_was_published(tmp_path: Path) -
     assert len(run("supplier", "keys", "list", acme)["keys"]) == 1
     run("image", "delegate", place, "acme", "--key", public, "--path", "acme/*")
     assert run("image", "undelegate", place, "acme", "--yes")["staged"] == {"undelegation": "acme"}
-    assert run("supplier", "wire", acme, "aktualizr")["profile"] == "aktualizr"
-    assert run("image", "wire", place, "aktualizr")["profile"] == "aktualizr"
+    assert run("supplier", "wire", acme, "aktualizr", "--yes")["profile"] == "aktualizr"
+    assert run("image", "wire", place, "aktualizr", "--yes")["profile"] == "aktualizr"
     assert run("image", "time-source", place)["url"] is None

@@ -111,6 +111,7 @@ def test_assign_explain_show_decisions_unassign(shell: Shell, car: TestVehicle) 
     plan = shell.json("assign", "VIN1", f"ecu-brake={BRAKE}", "--actor", "alice")
     assert plan["outcome"] == "ordered"
     assert {order["ecu"] for order in plan["orders"]} == {"ecu-brake", "ecu-gw"}
+    assert [(image["ecu"], image["path"]) for image in plan.pop("assigned")] == [("ecu-brake", BRAKE)]
     assert shell.json("explain", "VIN1") == plan
     refreshed = shell.json("refresh")
     assert refreshed["vehicles"]["VIN1"]["targets"] == 1
@@ -123,6 +124,24 @@ def test_assign_explain_show_decisions_unassign(shell: Shell, car: TestVehicle) 
     text = shell.run("show", "VIN1").stdout
     assert BRAKE in text
     assert shell.json("unassign", "VIN1", "ecu-brake")["outcome"] == "nothing"
+
+
+def test_assign_shows_what_was_assigned_and_what_it_waits_for(shell: Shell, car: TestVehicle) -> None:
+    words = ("assign", "VIN1", f"ecu-brake={BRAKE}")
+    assert shell.run(*words).stdout.splitlines() == [
+        "assigned to VIN1:",
+        f"  ecu-brake <- {BRAKE} (brake 2.0, release 2)",
+        "VIN1: waiting",
+        "  it waits: VIN1 has not reported yet, so what it needs is not known",
+    ]
+    waiting = shell.json(*words)
+    assert (waiting["outcome"], waiting["orders"]) == ("waiting", [])
+    assert [(image["ecu"], image["releaseCounter"]) for image in waiting["assigned"]] == [("ecu-brake", 2)]
+    receive(shell, car)
+    lines = shell.run(*words).stdout.splitlines()
+    assert lines[:3] == ["assigned to VIN1:", f"  ecu-brake <- {BRAKE} (brake 2.0, release 2)", "VIN1: ordered"]
+    assert any(line.startswith("  ecu-gw <- ") for line in lines[3:]), lines
+    assert not any("ecu-brake <- " in line for line in lines[3:]), lines
 
 
 def test_a_refusal_says_why_in_text_and_json(shell: Shell, car: TestVehicle, site: ImageSite) -> None:
@@ -151,10 +170,10 @@ def test_a_refusal_says_why_in_text_and_json(shell: Shell, car: TestVehicle, sit
         ("unassign", ("VIN1",), 2, "usage"),
         ("root", ("--version", "7"), 2, "unknown-root"),
         ("register", ("/no/such/file",), 2, "operator-file"),
-        ("retire", ("VIN1", "nope"), 2, "unknown-ecu"),
-        ("reactivate", ("VIN1", "nope"), 2, "unknown-ecu"),
-        ("out-of-order", ("VIN1", "nope"), 2, "unknown-ecu"),
-        ("reset-counter", ("VIN1", "nope"), 2, "unknown-ecu"),
+        ("retire", ("VIN1", "nope"), 2, "no-such-ecu"),
+        ("reactivate", ("VIN1", "nope"), 2, "no-such-ecu"),
+        ("out-of-order", ("VIN1", "nope"), 2, "no-such-ecu"),
+        ("reset-counter", ("VIN1", "nope"), 2, "no-such-ecu"),
         ("rekey", ("VIN9", "nope", "1f0c9a7b55e4d210"), 2, "unknown-vehicle"),
         ("rekey", ("VIN1", "nope", "1f0c9a7b55e4d210"), 2, "no-such-ecu"),
         ("add-ecu", ("VIN1", "/no/such/file"), 2, "operator-file"),
@@ -281,8 +300,8 @@ def test_keys_under_a_passphrase_need_it(tmp_path: Path, site: ImageSite, monkey
 
 def test_roots_for_clients_of_another_kind(shell: Shell, site: ImageSite, tmp_path: Path) -> None:
     assert "aktualizr" in shell.run("root", "--wire", "aktualizr", status=2).output
-    assert shell.json("wire", "aktualizr") == {"wire": "aktualizr", "root": 1}
-    assert "newest is 1" in shell.run("wire", "aktualizr").output
+    assert shell.json("wire", "aktualizr", "--yes") == {"wire": "aktualizr", "root": 1}
+    assert "newest is 1" in shell.run("wire", "aktualizr", "--yes").output
     shell.run("rotate", "root", "--yes")
     body = json.loads(shell.json("root", "--wire", "aktualizr")["root"])
     assert (body["signed"]["_type"], body["signed"]["version"]) == ("Root", 2)

@@ -200,7 +200,7 @@ def test_a_lost_key_is_replaced_where_the_others_are(place: Path) -> None:
         root = json.loads(run(party, "keys", "list", party, "--json"))["keys"]
         classical = [key["keyid"] for key in root if key["role"] == "root" and key["keytype"] == "ed25519"]
         lost = classical[0][:16]
-        run(party, "keys", "mark", party, lost, "lost")
+        run(party, "keys", "mark", party, lost, "lost", "--yes")
         assert "matches no keys of root" in run(
             party, "rotate", party, "root", "--replace", "00" * 8, "--yes", status=2
         )

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from tests.unit.director.world import NOW, TestVehicle, at
 from twinlock.cli.main import main
+from twinlock.director.errors.operator import NoSuchEcuError
 from twinlock.director.inventory.installations import MAX_PER_DAY
-from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import target_path
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_what_ran_at_a_time_and_later(updated: Director) -> None:
     assert [item.path for item in updated.installations(VIN, since=at(minutes=6))] == [BRAKE, GW]
     assert [item.path for item in updated.installations(VIN, ecus=["ecu-brake"])] == [BRAKE, OLD_BRAKE]
     assert len(updated.installations(VIN, limit=3)) == 3
-    with pytest.raises(UnknownEcuError):
+    with pytest.raises(NoSuchEcuError):
         updated.installations(VIN, ecus=["ecu-x"])
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.unit.director.judging import judge_manifest
 from tests.unit.director.world import NOW, EcuSigner, TestVehicle, at, installed_image
 from twinlock.director.errors.vehicles import ManifestVehicleError
+from twinlock.director.model.event_codes import kind_of
 from twinlock.director.model.judgement import Findings, Knowledge, ManifestPolicy
 from twinlock.director.model.records import ATTACK, FAILURE, NOTICE, REFUSAL, Event, LastReport, VehicleRecord
 from twinlock.director.model.vehicle_description import read_description
@@ -159,7 +160,7 @@ def test_an_ecu_of_another_vehicle_is_refused(car: TestVehicle) -> None:
     reports = [car.report("ecu-gw"), car.report("ecu-brake"), other.report("ecu-other")]
     findings = judge(car.manifest(reports=reports), record_of(car))
     assert set(findings.reports) == {GW, BRAKE}
-    (event,) = [event for event in findings.events if event.code == "unknown-ecu"]
+    (event,) = [event for event in findings.events if event.code == "unregistered-ecu"]
     assert (event.kind, event.ecu) == (REFUSAL, "ecu-other")
 
 
@@ -310,3 +311,7 @@ def test_a_vehicle_id_that_is_no_identifier_is_refused(car: TestVehicle) -> None
 def test_an_oversize_manifest_is_refused_before_it_is_read() -> None:
     with pytest.raises(LimitError):
         decode_manifest(b" " * (DEFAULT_LIMITS.report_bytes + 1))
+
+
+def test_what_an_ecu_met_in_director_targets_stays_an_attack_and_what_the_director_drops_a_refusal() -> None:
+    assert (kind_of("unknown-ecu"), kind_of("unregistered-ecu")) == (ATTACK, REFUSAL)

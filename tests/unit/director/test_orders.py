@@ -10,12 +10,12 @@ import pytest
 from tests.counted_calls import counted
 from tests.unit.director.world import FACTORY, NOW, ImageSite, TestVehicle, at, listed, measured
 from twinlock.director.director import Director
-from twinlock.director.errors.operator import NothingAssignedError
+from twinlock.director.errors.operator import NoSuchEcuError, NothingAssignedError
 from twinlock.director.errors.vehicles import NoImageSetError, UnknownImageError, UnknownVehicleError
 from twinlock.director.model.records import HELD, IMPOSSIBLE, NOTHING, ORDERED, WAITING
 from twinlock.director.planning.resolver import resolve
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.images import HardwareError, ReleaseCounterError, UnknownEcuError
+from twinlock.trust.errors.images import HardwareError, ReleaseCounterError
 from twinlock.trust.errors.metadata import UnsafePathError
 
 VIN = "VIN1"
@@ -91,7 +91,7 @@ def test_one_image_for_two_ecus_is_one_entry_that_names_both(director: Director,
 @pytest.mark.parametrize(
     ("images", "error", "fields"),
     [
-        ({"ecu-x": GW}, UnknownEcuError, {"vehicle": VIN, "ecu": "ecu-x"}),
+        ({"ecu-x": GW}, NoSuchEcuError, {"vehicle": VIN, "ecus": ("ecu-x",)}),
         ({"ecu-gw": "gw/9.bin"}, UnknownImageError, {"ecu": "ecu-gw", "target": "gw/9.bin"}),
         ({"ecu-gw": BRAKE}, HardwareError, {"ecu": "ecu-gw", "target": BRAKE, "listed": ("hw-7",), "actual": "gw-1"}),
         (
@@ -182,7 +182,7 @@ def test_withdrawing_what_is_not_assigned_is_an_error(fleet: Director) -> None:
     with pytest.raises(NothingAssignedError) as caught:
         fleet.unassign(VIN, ["ecu-brake", "ecu-gw"])
     assert (caught.value.vehicle, caught.value.ecus) == (VIN, ("ecu-brake",))
-    with pytest.raises(UnknownEcuError):
+    with pytest.raises(NoSuchEcuError):
         fleet.unassign(VIN, ["ecu-x"])
     assert [item.ecu for item in fleet.assignments(VIN)] == ["ecu-gw"]
 

@@ -104,3 +104,26 @@ def test_the_key_of_a_retired_ecu_is_given_to_no_other(fleet: Director, car: Tes
     assert fleet.ways_out.change_key(
         "VIN2", NewKey(ecu=EcuId("brake-2"), described=read_ecu({**held, "ecu": "brake-2"}))
     ).applied
+
+
+def test_whatever_an_operator_asks_of_a_retired_vehicle_names_the_way_back(tmp_path: Path) -> None:
+    path = tmp_path / "director"
+    site = ImageSite(tmp_path / "image", now=utc_now())
+    site.publish()
+    with Director.create(path, image_root=site.root, image_url=str(site.path)) as director:
+        director.register(TestVehicle("VIN1", {"ecu-gw": "gw-1"}).description())
+        director.ways_out.retire("VIN1")
+    shell = Shell(path)
+    for words in (
+        ("assign", "VIN1", "ecu-gw=gw.bin"),
+        ("unassign", "VIN1", "--yes"),
+        ("explain", "VIN1"),
+        ("refresh", "VIN1"),
+        ("reset-counter", "VIN1"),
+        ("token", "VIN1"),
+        ("allow-certificate", "VIN1"),
+    ):
+        error = shell.json(*words, status=2)["error"]
+        assert (error["code"], "twinlock director reactivate" in error["hint"]) == ("vehicle-retired", True), words
+    error = shell.json("retire", "VIN1", "nope", status=2)["error"]
+    assert (error["code"], "twinlock director reactivate" in error["hint"]) == ("no-such-ecu", True)

@@ -15,6 +15,8 @@ from tests.unit.director.world import ImageSite, TestVehicle, at
 from twinlock.cli.main import main
 from twinlock.cli.shared.foreign import foreign
 from twinlock.director.director import Director
+from twinlock.director.model import actions
+from twinlock.director.model.actions import ACTIONS
 from twinlock.trust.errors.base import RefusalError
 
 VIN = "VIN1"
@@ -47,7 +49,10 @@ def test_an_expired_image_repository_with_an_order_waiting_is_a_problem(
 
 def test_each_state_is_told_apart(director: Director, fleet: Director, car: TestVehicle) -> None:
     fleet.register(TestVehicle("VIN2", {"ecu-2": "gw-1"}).description())
-    assert fleet.status().of("VIN2").state == "waiting"  # type: ignore[union-attr]
+    for now in (at(), at(days=8)):  # silent is only one that reported before
+        state = fleet.status(now=now).of("VIN2")
+        assert state is not None
+        assert (state.state, "registered at" in state.reasons[0]) == ("waiting", True)
     assert fleet.status().of(VIN).state == "ok"  # type: ignore[union-attr]
     assert fleet.status(now=at(days=8)).of(VIN).state == "silent"  # type: ignore[union-attr]
     fleet.receive_manifest(car.manifest(attack="rollback", detail="older"))
@@ -97,6 +102,28 @@ def test_the_audit_is_narrowed_down_to_what_an_auditor_asks(fleet: Director) -> 
     assert shown("--since", f"{day + timedelta(days=1):%Y-%m-%d}") == []
     text = CliRunner().invoke(main, ["audit", "show", str(fleet.path), "--by", "nobody-here"]).output
     assert text == "no entry matches\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [("rotate", ("root",)), ("revoke", ("revoke-certificate",)), ("rekey", ("change-key",)), ("zzz", ACTIONS)],
+)
+def test_an_action_that_the_audit_never_records_is_answered_with_those_near_it(
+    fleet: Director, asked: str, near: tuple[str, ...]
+) -> None:
+    result = CliRunner().invoke(main, ["audit", "show", str(fleet.path), "--action", asked, "--json"])
+    error = json.loads(result.stdout)["error"]
+    assert (result.exit_code, error["code"], error["fields"]["action"]) == (2, "unknown-action", asked)
+    assert set(near) <= set(error["fields"]["near"])
+    for action in ACTIONS:
+        fleet.audit(action=action)
+
+
+def test_every_known_action_is_recorded_somewhere() -> None:
+    sources = [
+        path.read_text() for path in Path(actions.__file__).parents[1].rglob("*.py") if path.name != "actions.py"
+    ]
+    assert [action for action in ACTIONS if not any(f'"{action}"' in source for source in sources)] == []
 
 
 @pytest.mark.parametrize(("value", "line"), [("a\nb", "a\\nb"), ([1], "[1]"), ({"a": "\x1b"}, '{"a": "\\u001b"}')])

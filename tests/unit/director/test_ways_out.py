@@ -98,7 +98,7 @@ def new_part(director: Director, vehicle: StuckVehicle) -> None:
     vehicle.hardware["lamp-2"] = "hw-9"
     vehicle.new_key("lamp-2")
     codes = {(event.code, event.ecu) for event in vehicle.send(director).events}
-    assert ("unknown-ecu", "lamp-2") in codes
+    assert ("unregistered-ecu", "lamp-2") in codes
 
 
 def replace_ecu(director: Director, vehicle: StuckVehicle) -> None:
@@ -162,7 +162,7 @@ def retired_vehicle(director: Director, vehicle: StuckVehicle) -> None:
 
 def retired_ecu(director: Director, vehicle: StuckVehicle) -> None:
     director.ways_out.retire(vehicle.vin, ["lamp-1"])
-    assert ("unknown-ecu", "lamp-1") in {(event.code, event.ecu) for event in vehicle.send(director).events}
+    assert ("unregistered-ecu", "lamp-1") in {(event.code, event.ecu) for event in vehicle.send(director).events}
 
 
 def out_of_order(director: Director, vehicle: StuckVehicle) -> None:

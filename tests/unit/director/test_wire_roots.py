@@ -12,9 +12,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical
-from tests.unit.director.world import NOW, ImageSite, at
+from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors.operator import SettingError, UnknownProfileError, UnknownRootError
+from twinlock.director.errors.operator import NewChainError, SettingError, UnknownProfileError, UnknownRootError
 from twinlock.director.errors.vehicles import WireDisabledError
 from twinlock.director.model.settings import Settings
 from twinlock.director.setup.config import CONFIG, read_config
@@ -92,6 +92,30 @@ def test_one_without_has_none_and_serves_no_such_vehicle(director: Director) -> 
         with pytest.raises(WireDisabledError) as caught:
             act()
         assert caught.value.fields()["vehicle"] == VIN
+
+
+def test_a_new_chain_is_refused_over_vehicles_that_may_trust_another_one(director: Director) -> None:
+    van = AktualizrVehicle()
+    van.register(director)
+    before = sorted((director.path / "keys").rglob("*"))
+    with pytest.raises(NewChainError) as caught:
+        director.add_wire("aktualizr")
+    assert caught.value.fields() == {"profile": "aktualizr", "count": 1, "vehicle": VIN}
+    assert "--go-on-from" in (caught.value.hint or "")
+    assert sorted((director.path / "keys").rglob("*")) == before
+    assert read_config(director.path).wires == ("tuf",)
+    with pytest.raises(UnknownRootError):
+        director.root_bytes(profile="aktualizr")
+    assert director.add_wire("aktualizr", new_chain=True) == 1
+    assert director.add_wire("aktualizr") == 1, "the chain exists; repeating binds nothing"
+
+
+def test_vehicles_that_are_retired_or_read_the_other_profile_hold_up_no_new_chain(director: Director) -> None:
+    van = AktualizrVehicle()
+    van.register(director)
+    director.register(TestVehicle("VIN1", {"ecu-gw": "gw-1"}).description())
+    director.ways_out.retire(VIN)
+    assert director.add_wire("aktualizr") == 1
 
 
 def test_a_profile_that_is_added_later_starts_at_version_1(director: Director) -> None:

@@ -14,9 +14,9 @@ def test_turning_it_on_and_what_is_refused_then(shell: Shell) -> None:  # noqa: 
     shell.run("image", "init", "image")
     shell.run("image", *ADD)
     assert "publication 1\n" in shell.run("image", "show", "image")
-    assert "published 2 for aktualizr too: " in shell.run("image", "wire", "image", "aktualizr")
-    assert "already" in shell.run("image", "wire", "image", "aktualizr")
-    assert shell.json("image", "wire", "image", "aktualizr")["changed"] is False
+    assert "published 2 for aktualizr too: " in shell.run("image", "wire", "image", "aktualizr", "--yes")
+    assert "already" in shell.run("image", "wire", "image", "aktualizr", "--yes")
+    assert shell.json("image", "wire", "image", "aktualizr", "--yes")["changed"] is False
     assert "publication 2, as tuf and aktualizr" in shell.run("image", "show", "image")
     assert shell.json("image", "show", "image")["wires"] == ["tuf", "aktualizr"]
     rotation = ("image", "rotate", "image", "targets", "--keys", "1/1", "--kind", "ecdsa-p256", "--yes")
@@ -34,7 +34,7 @@ def test_from_the_beginning_with_a_supplier(shell: Shell) -> None:  # noqa: F811
     shell.run("image", "delegate", "image", "acme", "--key", "acme/acme.pub.json", "--path", "acme/**")
     refused = shell.json("image", "accept", "image", "acme/outbox", status=1)["error"]
     assert (refused["code"], refused["fields"]["what"]) == ("wire-profile", "acme")
-    assert shell.json("supplier", "wire", "acme", "aktualizr") == {"role": "acme", "profile": "aktualizr"}
+    assert shell.json("supplier", "wire", "acme", "aktualizr", "--yes") == {"role": "acme", "profile": "aktualizr"}
     shell.run("supplier", "sign", "acme")
     shell.run("image", "accept", "image", "acme/outbox")
     assert "aktualizr/2.acme.json" in shell.json("image", "publish", "image")["files"]
@@ -46,7 +46,7 @@ def test_a_root_that_travels_begins_it(shell: Shell) -> None:  # noqa: F811 - th
     medium.mkdir()
     for path in sorted((shell.directory / "image/keys/offline").glob("root.*"))[:2]:
         path.rename(medium / path.name)
-    assert shell.json("image", "wire", "image", "aktualizr", status=2)["error"]["code"] == "missing-keys"
+    assert shell.json("image", "wire", "image", "aktualizr", "--yes", status=2)["error"]["code"] == "missing-keys"
     assert "lacks 1" in shell.run("image", "wire", "image", "aktualizr", "--prepare", "next.json")
     shell.run("image", "root", "sign", "--yes", "next.json", "--keys", "medium")
     files = shell.json("image", "root", "publish", "image", "next.json")["files"]

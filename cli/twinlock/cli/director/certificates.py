@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from twinlock.director.director import Director
     from twinlock.director.operator.batch import BatchResult
+    from twinlock.trust.errors.base import UsageError
 
 DEVICE_FILES = ("ca.pem", "client.pem", "pkey.pem")  # the names in the client's own documentation
 SERVER_FILES = ("ca.pem", "server.pem", "server.key.pem")
@@ -85,9 +86,11 @@ def issue_device(
         raise click.UsageError("name the VEHICLEs, or use --list")
     lifetime = read_duration(valid)
     if listed is not None or len(vehicles) > 1:
-        named = read_lines(listed) if listed is not None else ((f"argument {n}", v) for n, v in enumerate(vehicles, 1))
+        named: list[tuple[str, str | UsageError]] = [(f"argument {n}", v) for n, v in enumerate(vehicles, 1)]
+        if listed is not None:
+            named = list(read_lines(listed))
         with open_director(directory, passphrase_file) as director:
-            result = _issue_many(out, director, list(named), output, valid=lifetime, skip_refused=skip_refused)
+            result = _issue_many(out, director, named, output, valid=lifetime, skip_refused=skip_refused)
         show_batch(out, result, f"credentials in {output}")
         return
     check_vacant(output, DEVICE_FILES)
@@ -101,7 +104,7 @@ def issue_device(
 def _issue_many(
     out: Output,
     director: Director,
-    named: list[tuple[str, str]],
+    named: list[tuple[str, str | UsageError]],
     output: Path,
     *,
     valid: timedelta,

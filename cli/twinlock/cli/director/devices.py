@@ -10,11 +10,11 @@ import click
 
 from twinlock.cli.director.orders import open_director, when
 from twinlock.cli.shared.actor import ACTOR
-from twinlock.cli.shared.batches import LIST, read_each_line, read_input, show_batch, skip_refused_option
+from twinlock.cli.shared.batches import LIST, read_input, read_lines, show_batch, skip_refused_option
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.options import DIRECTORY, FILE, read_duration
 from twinlock.cli.shared.output import Output, output_options, table
-from twinlock.cli.shared.own_input import own_input
+from twinlock.cli.shared.own_input import own_input, shown_source
 from twinlock.cli.shared.passphrase import passphrase_option
 from twinlock.cli.shared.serving_options import serving_options
 
@@ -93,7 +93,7 @@ def enter_aktualizr(
 
     known_by = BY_SERIAL if by_serial else BY_CERTIFICATE
     if listed is not None and vehicle is None:
-        items = [(source, *_registered(line)) for source, line in read_each_line(listed)]
+        items = [(source, *_registered(line)) for source, line in read_lines(listed)]
         with open_director(directory) as director, out.progress(len(items), "entering") as advance:
             enter = director.batches.enter
             result = enter(items, identified_by=known_by, skip_refused=skip_refused, advance=advance)
@@ -102,7 +102,7 @@ def enter_aktualizr(
     if vehicle is None or registration is None or listed is not None:
         raise click.UsageError("name one VEHICLE and its REGISTRATION, or use --list")
     data = read_input(registration)
-    with open_director(directory) as director, own_input():
+    with open_director(directory) as director, own_input(given=shown_source(registration)):
         change = director.devices.enter(vehicle, data, identified_by=known_by)
     text = f"entered {vehicle}" if change.new else f"{vehicle} is already registered, unchanged"
     if not (change.new or change.nothing):
@@ -122,7 +122,9 @@ def _registered(line: str | UsageError) -> tuple[str, bytes | UsageError]:
         return "", UsageError(reason=f"the line is not JSON; write {_LINE}")
     if not isinstance(row, dict):
         return "", UsageError(reason=f"the line is not a JSON object; write {_LINE}")
-    vehicle = str(row.get("vehicle", ""))
+    vehicle = row.get("vehicle", "")
+    if not isinstance(vehicle, str):
+        return "", UsageError(reason=f"the member vehicle is not a text; write {_LINE}")
     for member in ("vehicle", "registration"):
         if member not in row:
             return vehicle, UsageError(reason=f"the line has no member {member}; write {_LINE}")

@@ -12,7 +12,7 @@ from twinlock.cli.shared.batches import LIST
 from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.options import DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, yes_option
-from twinlock.cli.shared.own_input import own_input, read_own_file
+from twinlock.cli.shared.own_input import own_input, read_own_file, shown_source
 
 _MAX_RECORD_BYTES = 1 << 28  # of a factory's record: a million ECUs
 
@@ -50,7 +50,11 @@ def add_ecu(out: Output, directory: Path, vehicle: str, description: Path) -> No
     Example:
       twinlock secondary describe ./lamp --json | twinlock director add-ecu ./director VIN1 -
     """
+    from twinlock.director.model.vehicle_description import read_ecu
+
     data = read_own_file(description, "the ECU's description")
+    with own_input(given=shown_source(description)):
+        read_ecu(data)
     with open_director(directory) as director, own_input():
         ecu = director.ways_out.add_ecu(vehicle, data)
     out.result({"vehicle": vehicle, "added": ecu}, f"added {ecu} to {vehicle}")
@@ -75,11 +79,13 @@ def retire(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *,
       twinlock director retire ./director VIN1 ecu-lamp
       twinlock director retire ./director VIN9 --release --yes
     """
-    if not ecus:
-        out.confirm(f"retire {vehicle}", yes=yes, undo="`reactivate` undoes it, unless its ECUs are released.")
+    what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
+    if release:
+        out.confirm(f"retire {what}, and let other vehicles have the serials and keys", yes=yes)
+    elif not ecus:
+        out.confirm(f"retire {what}", yes=yes, undo="`reactivate` undoes it.")
     with open_director(directory) as director, own_input():
         director.ways_out.retire(vehicle, ecus or None, release=release)
-    what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
     text = f"retired {what}" + (" and released its serials and keys" if release else "")
     out.result({"vehicle": vehicle, "ecus": list(ecus), "released": release}, text)
 
@@ -108,14 +114,16 @@ def reactivate(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...]
 @click.argument("serial")
 @click.option("--to", "owner", help="The vehicle that the ECU is part of: no other may register it then.")
 @ACTOR
+@yes_option
 @output_options
-def release(out: Output, directory: Path, serial: str, *, owner: str | None) -> None:
+def release(out: Output, directory: Path, serial: str, *, owner: str | None, yes: bool) -> None:
     """Free the SERIAL of an ECU that the wrong vehicle registered.
 
     \b
     Example:
       twinlock director release ./director ecu-brake --to VIN2
     """
+    out.confirm(f"release {serial}, which then leaves the vehicle that registered it", yes=yes)
     with open_director(directory) as director, own_input():
         holder = director.ways_out.release(serial, to=owner)
     text = f"released {serial}" + (f" from {holder}" if holder else "") + (f"; it is {owner}'s" if owner else "")
@@ -138,7 +146,7 @@ def declare_delivery(out: Output, directory: Path, record: Path) -> None:
       twinlock director declare-delivery ./director delivered.json --actor factory
     """
     data = read_own_file(record, "the factory's record", max_bytes=_MAX_RECORD_BYTES)
-    with open_director(directory) as director, own_input():
+    with open_director(directory) as director, own_input(given=shown_source(record)):
         count = director.ways_out.declare_delivery(data)
     out.result({"vehicles": count}, f"declared the ECUs of {counted(count, 'vehicle')}")
 

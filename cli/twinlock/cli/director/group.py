@@ -37,7 +37,7 @@ from twinlock.cli.shared.options import (
     read_validity,
 )
 from twinlock.cli.shared.output import Output, output_options, table
-from twinlock.cli.shared.own_input import own_input, read_own_file
+from twinlock.cli.shared.own_input import own_input, read_own_file, shown_source
 from twinlock.cli.shared.passphrase import new_passphrase, passphrase_option, plain_keys_option
 from twinlock.cli.signing.client_support import note_kinds
 from twinlock.cli.signing.keys import keys_group
@@ -133,8 +133,10 @@ def init(  # noqa: PLR0913 - one parameter for each option
 
     plans = {"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind, demanding)}
     settings, root = _settings(valid, wire), read_own_file(image_root, "the Image repository's Root")
+    with own_input(given=str(image_root)):
+        anchor = check_given_root(IMAGE, root)
     with own_input():
-        anchor, location = check_given_root(IMAGE, root), check_location(image)
+        location = check_location(image)
         warnings = ask_unless(out, lambda: ask_image_repository(location, anchor, utc_now()), offline=offline)
     passphrase = new_passphrase(passphrase_file, plain=plain_keys)
     Director.create(
@@ -183,18 +185,19 @@ def register(out: Output, directory: Path, descriptions: tuple[Path, ...], *, sk
     documents = list(read_documents(descriptions))
     with open_director(directory) as opened:
         if len(documents) == 1 and not descriptions[0].is_dir():
-            _register_one(out, opened, documents[0][1])
+            _register_one(out, opened, *documents[0])
             return
         with out.progress(len(documents), "registering") as advance:
             result = opened.batches.register(documents, skip_refused=skip_refused, advance=advance)
     show_batch(out, result, "registered vehicles")
 
 
-def _register_one(out: Output, opened: Director, data: bytes) -> None:
+def _register_one(out: Output, opened: Director, source: str, data: bytes) -> None:
     from twinlock.director.model.vehicle_description import read_description
 
-    with own_input():
+    with own_input(given=shown_source(Path(source))):
         description = read_description(data)
+    with own_input():
         new = opened.register(data)
     text = f"registered {description.vehicle}" if new else f"{description.vehicle} is already registered, unchanged"
     out.result({"vehicle": description.vehicle, "new": new, "ecus": len(description.ecus)}, text)

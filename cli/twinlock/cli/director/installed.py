@@ -76,14 +76,13 @@ def _wherever(
     director: Director, ecus: tuple[str, ...], *, since: datetime | None, limit: int
 ) -> dict[str, tuple[InstallationRecord, ...]]:
     """What ran on ``ecus``, in every vehicle they are or were in. Raises: NoSuchEcuError for one that no vehicle had."""
-    from twinlock.cli.shared.errors import NoSuchEcuError
-    from twinlock.trust.errors.images import UnknownEcuError
+    from twinlock.director.errors.operator import NoSuchEcuError
 
     installations: dict[str, tuple[InstallationRecord, ...]] = {}
     unknown = set(ecus)
     for item in director.vehicles():
         for ecu in ecus:
-            with suppress(UnknownEcuError):
+            with suppress(NoSuchEcuError):
                 rows = director.installations(item.vehicle, ecus=[ecu], since=since, limit=limit)
                 installations[item.vehicle] = (*installations.get(item.vehicle, ()), *rows)
                 unknown.discard(ecu)

@@ -130,7 +130,8 @@ def _change(
 
 def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str | None) -> NewKey:
     """The key that an argument names. Raises: UsageError, NoSuchEcuError, AmbiguousIdError."""
-    from twinlock.cli.shared.errors import AmbiguousIdError, NoSuchEcuError
+    from twinlock.cli.shared.errors import AmbiguousIdError
+    from twinlock.director.errors.operator import NoSuchEcuError
     from twinlock.director.model.vehicle_description import read_ecu
     from twinlock.director.ways_out.key_changes import NewKey
     from twinlock.trust.errors.base import UsageError
@@ -138,7 +139,9 @@ def _new_key(director: Director, vehicle: str, ecu: str, key: str, new_ecu: str 
 
     named = EcuId(new_ecu) if new_ecu is not None else None
     if Path(key).exists():
-        described = read_ecu(read_own_file(Path(key), "the ECU's description"))
+        data = read_own_file(Path(key), "the ECU's description")
+        with own_input(given=key):
+            described = read_ecu(data)
         return NewKey(ecu=EcuId(ecu), described=described, new_ecu=named)
     if not _FINGERPRINT.fullmatch(key.lower()):
         raise UsageError(reason=f"{key!r} is neither a file nor a fingerprint of 16 to 64 hexadecimal digits")

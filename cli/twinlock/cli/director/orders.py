@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from twinlock.director.director import Director
-    from twinlock.director.model.records import Plan
+    from twinlock.director.model.records import AssignedPlan, Plan, PlannedImage
 
 
 @click.command()
@@ -62,7 +63,7 @@ def assign(
         raise click.UsageError("name at least one ECU=IMAGE")
     with open_director(directory) as director, _own_order():
         plan = director.assign(str(vehicle), _images(images))
-    out.result(plan, _plan_lines(plan))
+    out.result(plan, _assigned_lines(plan))
 
 
 def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bool) -> None:
@@ -70,6 +71,9 @@ def _assign_many(out: Output, directory: Path, listed: Path, *, skip_refused: bo
 
     orders: list[tuple[str, str, Mapping[str, str] | TwinlockError]] = []
     for source, line in read_lines(listed):
+        if isinstance(line, UsageError):
+            orders.append((source, "", line))
+            continue
         vehicle, *images = line.split()
         try:
             orders.append((source, vehicle, _images(images)))
@@ -175,9 +179,9 @@ def open_director(directory: Path, passphrase_file: Path | None = None) -> Direc
 def _own_order() -> AbstractContextManager[None]:
     """What an order itself can be refused for; metadata of the Image repository is judged in the same call."""
     from twinlock.director.errors.vehicles import UnknownImageError
-    from twinlock.trust.errors.images import DuplicateEcuError, HardwareError, ReleaseCounterError, UnknownEcuError
+    from twinlock.trust.errors.images import DuplicateEcuError, HardwareError, ReleaseCounterError
 
-    return own_input(DuplicateEcuError, HardwareError, ReleaseCounterError, UnknownEcuError, UnknownImageError)
+    return own_input(DuplicateEcuError, HardwareError, ReleaseCounterError, UnknownImageError)
 
 
 def _images(values: Iterable[str]) -> dict[str, str]:
@@ -194,9 +198,23 @@ def _images(values: Iterable[str]) -> dict[str, str]:
     return images
 
 
+def _assigned_lines(plan: AssignedPlan) -> Iterator[str]:
+    """What was assigned, and what of it is ordered now or what it waits for."""
+    yield f"assigned to {plan.vehicle}:"
+    yield from map(_image_line, plan.assigned)
+    also = tuple(order for order in plan.orders if order not in plan.assigned)
+    first, *others = _plan_lines(replace(plan, orders=also))
+    yield first
+    waits = "  it waits:" if plan.outcome in ("waiting", "held") else " "
+    yield from (f"{waits} {line.strip()}" for line in others)
+
+
+def _image_line(image: PlannedImage) -> str:
+    return f"  {image.ecu} <- {image.path} ({image.label}, release {image.release_counter})"
+
+
 def _plan_lines(plan: Plan) -> Iterator[str]:
     yield f"{plan.vehicle}: {plan.outcome}"
-    for order in plan.orders:
-        yield f"  {order.ecu} <- {order.path} ({order.label}, release {order.release_counter})"
+    yield from map(_image_line, plan.orders)
     for reason in plan.reasons:
         yield f"  because {reason}" if plan.outcome == "impossible" else f"  {reason}"

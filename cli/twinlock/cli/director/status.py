@@ -138,12 +138,20 @@ def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
 
     with open_director(directory) as director:
         kept = timedelta(days=director.settings.history_days) if age is None else read_duration(age)
-        if kept <= timedelta(0):
-            raise UsageError(reason="give an age; history_days is 0 in config.json, which keeps everything")
+        if not kept:
+            reason = "give --older-than: history_days is 0 in config.json, which keeps everything"
+            given = f"--older-than {age} would delete the whole history; give an age longer than 0, such as 90d"
+            raise UsageError(reason=reason if age is None else given)
         out.confirm(f"delete history that is older than {counted(kept.days, 'day')}", yes=yes)
         deleted = director.prune(kept)
     lines = [f"deleted {counted(count, _PRUNED.get(name, name))}" for name, count in deleted.items()]
     out.result({"deleted": deleted}, lines)
+
+
+def _actions(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    from twinlock.director.model.actions import ACTIONS
+
+    return [action for action in ACTIONS if action.startswith(begun)]
 
 
 @click.group()
@@ -160,7 +168,11 @@ def audit() -> None:
 @click.argument("directory", type=DIRECTORY)
 @click.option("--vehicle", help="Only what concerns this vehicle.")
 @click.option("--by", "actor", metavar="ACTOR", help="Only what this person or program did.")
-@click.option("--action", help="Only actions of this name, such as assign or revoke-certificate.")
+@click.option(
+    "--action",
+    shell_complete=_actions,
+    help="Only actions of this name, such as assign or revoke-certificate; an unknown one is answered with those near it.",
+)
 @click.option(
     "--since",
     type=click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")),

@@ -9,7 +9,7 @@ import click
 
 from twinlock.cli.shared.actor import ACTOR, actor
 from twinlock.cli.shared.options import DIRECTORY
-from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import old_keys_option, old_keys_passphrase, passphrase_for, passphrase_option
 
@@ -28,6 +28,9 @@ WIRES = ("aktualizr",)  # in addition to tuf, which is always published
 @click.option(
     "--go-on-from", "old", type=DIRECTORY, help="Another Director's files, whose Roots deployed vehicles trust."
 )
+@click.option(
+    "--new-chain", is_flag=True, help="Begin a new chain although vehicles of the profile are registered (see below)."
+)
 @click.option("--keys", type=DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory.")
 @click.option(
     "--hand-over", is_flag=True, help="Give the chain Root keys of its own, if it shares those of the tuf chain."
@@ -39,6 +42,7 @@ WIRES = ("aktualizr",)  # in addition to tuf, which is always published
 )
 @ACTOR
 @old_keys_option
+@yes_option
 @passphrase_option
 @output_options
 def wire(  # noqa: PLR0913 - one parameter for each option
@@ -49,8 +53,10 @@ def wire(  # noqa: PLR0913 - one parameter for each option
     old: Path | None,
     keys: Path | None,
     keys_file: Path | None,
+    new_chain: bool,
     hand_over: bool,
     until: datetime | None,
+    yes: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
@@ -59,6 +65,9 @@ def wire(  # noqa: PLR0913 - one parameter for each option
     source, must be of a kind that these clients read. With --go-on-from it continues the Root chain of another Director:
     the old Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
     this Director. Old keys that are encrypted are opened with the passphrase of --keys-passphrase-file.
+
+    Vehicles that trust a Root of another Director can never follow a new chain. So a new one is refused while vehicles of the
+    profile are registered, such as by `enter-aktualizr`; --new-chain begins it, if none of them trusts such a Root.
 
     A Director that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives it
     its own; until then keys cannot be rotated. docs/cross-profile-roots.md explains why.
@@ -76,10 +85,18 @@ def wire(  # noqa: PLR0913 - one parameter for each option
         raise UsageError(reason="--go-on-from and --keys must be given together")
     if keys_file is not None and keys is None:
         raise UsageError(reason="--keys-passphrase-file needs --keys")
+    if new_chain and (hand_over or old is not None):
+        raise UsageError(reason="--new-chain begins a chain; omit --go-on-from and --hand-over")
     if hand_over and old is not None:
         raise UsageError(reason="--hand-over is for a chain that this Director already publishes; omit --go-on-from")
     if until is not None and not hand_over:
         raise UsageError(reason="--until needs --hand-over")
+    what = (
+        f"give the Root chain for {profile} keys of its own"
+        if hand_over
+        else f"publish Roots for {profile} from now on"
+    )
+    out.confirm(what, yes=yes)
     passphrase = passphrase_for(passphrase_file)
     with Director.open(directory, passphrase=passphrase, actor=actor()) as opened:
         if hand_over:
@@ -88,7 +105,8 @@ def wire(  # noqa: PLR0913 - one parameter for each option
             out.result({"wire": profile, "root": version}, text)
             return
         with own_input():
-            version = opened.add_wire(profile, continue_from=_old_chain(old, keys, keys_file, passphrase))
+            chain = _old_chain(old, keys, keys_file, passphrase)
+            version = opened.add_wire(profile, continue_from=chain, new_chain=new_chain)
     out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")
 
 

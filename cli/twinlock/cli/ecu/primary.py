@@ -18,6 +18,7 @@ from twinlock.cli.ecu.running import (
     image_name,
     own_map,
     read_object,
+    read_root,
     refusal_lines,
     until_stopped,
     wire_options,
@@ -101,7 +102,6 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     from twinlock.client.ecu.clock import system_clock
     from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary
     from twinlock.client.primary.repository_check import check_repositories
-    from twinlock.io.files.operator_files import read_operator_file
 
     plan = EcuPlan(
         vehicle=options["vehicle"],
@@ -115,8 +115,8 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     repositories = KnownRepositories(
         wires=chosen_wires(options),
         anchor=options["anchor"],
-        director_root=read_operator_file(options["director_root"], "the Root"),
-        image_root=read_operator_file(options["image_root"], "the Root"),
+        director_root=read_root(options["director_root"], "director", options["director_wire"]),
+        image_root=read_root(options["image_root"], "image", options["image_wire"]),
         director_url=options["director_url"],
         image_url=options["image_url"],
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twinlock.cli.ecu.running import config_file
+from twinlock.cli.ecu.running import config_file, read_root
 from twinlock.cli.shared.output import Output, output_options
 from twinlock.cli.shared.own_input import own_input
 
@@ -17,25 +17,28 @@ if TYPE_CHECKING:
     from twinlock.client.ecu.config import EcuSettings
     from twinlock.client.ecu.recovery import Recovered
 
+_HELP = """Recover a damaged or lost state file from what can still be read of it.
+
+Keeps metadata that verify, and floors. Stop the ECU first; the damaged file is kept. Of a lost one nothing
+can be read: then give the factory's Roots, unless the ECU has an anchor.
+
+With --again it corrects a recovery that was given wrong Roots: the right ones take their place. Counters and
+floors stay, and so does the file of the wrong recovery, next to the damaged one. A Root under which metadata
+verified is not replaced.
+
+\b
+Example:
+  twinlock {role} recover ./ecu
+  twinlock {role} recover ./ecu --director-root director-root.json --image-root image-root.json
+  twinlock {role} recover ./ecu --again --image-root image-root.json
+"""
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def recover_command(role: str) -> click.Command:
     """The command ``recover`` of ``primary`` or ``secondary``."""
 
-    @click.command(
-        "recover",
-        help=f"""Recover a damaged or lost state file from what can still be read of it.
-
-        Keeps metadata that verify, and floors. Stop the ECU first; the damaged file is kept. Of a lost one nothing
-        can be read: then give the factory's Roots, unless the ECU has an anchor.
-
-        \b
-        Example:
-          twinlock {role} recover ./ecu
-          twinlock {role} recover ./ecu --director-root director-root.json --image-root image-root.json
-        """,
-    )
+    @click.command("recover", help=_HELP.format(role=role))
     @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
     @click.option(
         "--director-root", type=_FILE, help="The factory's Root of the Director, if no stored one can be read."
@@ -44,6 +47,7 @@ def recover_command(role: str) -> click.Command:
     @click.option(
         "--release-counter", type=click.IntRange(min=0), help="The counter of the image that runs, if it is lost."
     )
+    @click.option("--again", is_flag=True, help="Correct a recovery that was given wrong Roots.")
     @output_options
     def recover(
         out: Output,
@@ -51,18 +55,24 @@ def recover_command(role: str) -> click.Command:
         director_root: Path | None,
         image_root: Path | None,
         release_counter: int | None,
+        *,
+        again: bool,
     ) -> None:
         from twinlock.client.ecu.clock import system_clock
         from twinlock.client.ecu.recovery import check_damaged, recover_state
-        from twinlock.io.files.operator_files import read_operator_file
         from twinlock.trust.names import DIRECTOR, IMAGE
 
         settings = _settings(directory, role)
-        check_damaged(settings)
+        if not again:
+            check_damaged(settings)
         given = {DIRECTOR: director_root, IMAGE: image_root}
-        roots = {name: read_operator_file(path, "the Root") for name, path in given.items() if path is not None}
+        roots = {
+            name: read_root(path, name, settings.wires[name].name if name in settings.wires else "tuf")
+            for name, path in given.items()
+            if path is not None
+        }
         with own_input():
-            recovered = recover_state(settings, roots, release_counter, system_clock())
+            recovered = recover_state(settings, roots, release_counter, system_clock(), again=again)
         out.result(_as_json(recovered), _lines(recovered, settings.state))
 
     return recover

@@ -103,6 +103,22 @@ def own_map(configuration: Path) -> Iterator[None]:
         yield
 
 
+def read_root(path: Path, name: str, wire: str = "tuf") -> bytes:
+    """A Root file that an operator gave for the repository ``name``, which the profile ``wire`` reads; an error names the file.
+
+    Raises: OperatorFileError, OwnInputError.
+    """
+    from twinlock.io.files.operator_files import read_operator_file
+    from twinlock.trust.engine.first_contact import check_given_root
+    from twinlock.trust.names import RepositoryName
+    from twinlock.trust.wire.profiles import PROFILES
+
+    root = read_operator_file(path, "the Root")
+    with own_input(given=str(path)):
+        check_given_root(RepositoryName(name), root, wire=PROFILES[wire])
+    return root
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises: UsageError, StorageError."""
     from twinlock.io.files.operator_files import read_json_object

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from twinlock.cli.ecu.running import config_file, read_object
-from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.output import Output, output_options, yes_option
 
 _DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -45,8 +45,9 @@ def set_secondary(out: Output, directory: Path, description: Path, *, replaces: 
 @click.command("remove-secondary")
 @_DIRECTORY
 @click.argument("ecu")
+@yes_option
 @output_options
-def remove_secondary(out: Output, directory: Path, ecu: str) -> None:
+def remove_secondary(out: Output, directory: Path, ecu: str, *, yes: bool) -> None:
     """Remove a Secondary from the Primary in DIRECTORY. Stop the Primary first.
 
     \b
@@ -56,5 +57,7 @@ def remove_secondary(out: Output, directory: Path, ecu: str) -> None:
     """
     from twinlock.client.ecu.configured_secondaries import remove_secondary as remove
 
+    undo = "`set-secondary --new` with the Secondary's description adds it again."
+    out.confirm(f"remove {ecu} from the Primary in {directory}", yes=yes, undo=undo)
     remove(config_file(directory, "primary.json"), ecu)
     out.result({"removed": ecu}, f"{ecu} is no longer a Secondary of this Primary")

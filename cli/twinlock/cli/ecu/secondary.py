@@ -16,6 +16,7 @@ from twinlock.cli.ecu.running import (
     factory_image,
     image_name,
     own_map,
+    read_root,
     refusal_lines,
     until_stopped,
     wire_options,
@@ -78,7 +79,6 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     from twinlock.client.ecu.clock import system_clock
     from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_secondary
     from twinlock.client.primary.repository_check import check_repositories
-    from twinlock.io.files.operator_files import read_operator_file
 
     plan = EcuPlan(
         vehicle=options["vehicle"],
@@ -91,8 +91,8 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
     )
     image_root = options["image_root"]
     repositories = KnownRepositories(
-        director_root=read_operator_file(options["director_root"], "the Root"),
-        image_root=read_operator_file(image_root, "the Root") if image_root else None,
+        director_root=read_root(options["director_root"], "director", options["director_wire"]),
+        image_root=read_root(image_root, "image", options["image_wire"]) if image_root else None,
         wires=chosen_wires(options),
         anchor=options["anchor"],
     )

@@ -12,7 +12,7 @@ from twinlock.cli.shared.exit_status import EXIT_REFUSED
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.json_form import json_value
 from twinlock.cli.shared.options import DIRECTORY, FILE, open_image_repository, read_periods
-from twinlock.cli.shared.output import Output, output_options
+from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import (
     new_passphrase,
@@ -58,6 +58,7 @@ PROFILES = ("aktualizr",)
     help="With --prepare: a public Root key for the profile (repeat).",
 )
 @click.option("--root-threshold", type=click.IntRange(1), help="How many of the --root-key keys must sign.")
+@yes_option
 @passphrase_option
 @output_options
 def wire(  # noqa: PLR0913 - one parameter for each option
@@ -70,6 +71,7 @@ def wire(  # noqa: PLR0913 - one parameter for each option
     prepare: Path | None,
     root_keys: tuple[Path, ...],
     root_threshold: int | None,
+    yes: bool,
     passphrase_file: Path | None,
 ) -> None:
     """Publish in the wire profile PROFILE too, from now on: for vehicles that run aktualizr.
@@ -102,6 +104,8 @@ def wire(  # noqa: PLR0913 - one parameter for each option
         view = repository.prepare_root(prepare, changes, for_aktualizr=True)
         out.result(view, root_lines(view, prepare))
         return
+    what = f"give the Root chain for {profile} keys of its own" if hand_over else f"publish for {profile} from now on"
+    out.confirm(what, yes=yes)
     if hand_over:
         publication = repository.hand_over(until.date() if until else None)
         text = f"published {publication.version}: the chain for {profile} now has Root keys of its own"

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from twinlock.director.operator.batch import BatchResult
 
 LIST = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
-_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_LINES = (".jsonl", ".ndjson")
+_SUFFIXES = (".json", *_LINES)
 _MAX_BYTES = 1 << 30  # of one input; the items in it have bounds of their own
 _SHOWN = 20
 
@@ -40,18 +41,11 @@ def read_documents(sources: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
             yield from _documents(str(file), read_input(file))
 
 
-def read_lines(source: Path) -> Iterator[tuple[str, str]]:
-    """The lines of a list with where each is, without blank ones and comments (#). Raises: InputError."""
-    from twinlock.cli.shared.errors import InputError
+def read_lines(source: Path) -> Iterator[tuple[str, str | InputError]]:
+    """The lines of a list with where each is, without blank ones and comments (#).
 
-    for name, line in read_each_line(source):
-        if isinstance(line, InputError):
-            raise line
-        yield name, line
-
-
-def read_each_line(source: Path) -> Iterator[tuple[str, str | InputError]]:
-    """As ``read_lines``, with an InputError in the place of a line that is not text, so that the others are still read."""
+    In the place of a line that is not text is an InputError, so that the others are still read.
+    """
     from twinlock.cli.shared.errors import InputError
 
     for number, line in enumerate(read_input(source).split(b"\n"), 1):
@@ -95,9 +89,9 @@ def _files(source: Path) -> list[Path]:
 
 
 def _documents(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """One document, or one for each line where the first line is a whole object by itself."""
+    """One document, or one for each line where the name is that of JSON lines or the first is a whole object by itself."""
     lines = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
-    if len(lines) < 2 or not _is_object(lines[0][1]):
+    if not name.endswith(_LINES) and (len(lines) < 2 or not _is_object(lines[0][1])):
         yield name, data
         return
     for number, line in lines:

@@ -98,16 +98,6 @@ class AmbiguousIdError(UsageError):
         return f"{self.given} matches {self.matches or 'no'} {self.among}"
 
 
-class NoSuchEcuError(UsageError):
-    """ECUs that the vehicle does not have and never had; ``vehicle`` is empty where all vehicles were searched."""
-
-    code = "no-such-ecu"
-    template = "no such ECU: [{ecus}]"
-    hint = "see `twinlock director vehicles` and `twinlock director show`"
-    ecus: tuple[str, ...]
-    vehicle: str = ""
-
-
 class UnprotectedServingError(UsageError):
     """A server that would not authenticate its clients, and no option that accepts that. ``option`` is the one."""
 

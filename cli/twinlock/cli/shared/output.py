@@ -138,7 +138,7 @@ class Output:
         if self.json:
             _write((Verbatim(json_text({"error": refused.as_json()})),))
             return
-        _write_error(f"error[{refused.refusal.code}]: {refused.refusal}")
+        _write_error(f"error[{refused.refusal.code}]: {refused}")
         if refused.hint:
             _write_error(f"hint: {refused.hint}")
 

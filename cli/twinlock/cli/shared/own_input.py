@@ -5,8 +5,10 @@ A command that judges input of its own user does it so::
 
     with own_input():
         path = target_path(name)                       # UnsafePathError: exit status 2, without an attack
-    with own_input(HardwareError, UnknownEcuError):    # only these; metadata from elsewhere is judged in here too
+    with own_input(HardwareError, ReleaseCounterError):    # only these; metadata from elsewhere is judged in here too
         plan = director.assign(vehicle, images)
+    with own_input(given=str(path)):                   # the error names the file, or the option, that is at fault
+        check_given_root(IMAGE, root)
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from twinlock.cli.shared.exit_status import EXIT_REFUSED, EXIT_USAGE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from twinlock.trust.errors.base import RefusalError
+    from twinlock.trust.errors.base import RefusalError, UsageError
 
 STANDARD_INPUT = "-"
 
@@ -42,10 +44,10 @@ _RULES = frozenset(
 
 
 class OwnInputError(Exception):
-    """A refusal of what the command's own user gave it."""
+    """A refusal of what the command's own user gave it. ``given`` is the file or the option that is at fault, if one is."""
 
-    def __init__(self, refusal: RefusalError, hint: str = "") -> None:
-        super().__init__(str(refusal))
+    def __init__(self, refusal: RefusalError | UsageError, hint: str = "", given: str = "") -> None:
+        super().__init__(f"{given}: {refusal}" if given else str(refusal))
         self.refusal = refusal
         self.hint = hint or refusal.hint
 
@@ -56,7 +58,7 @@ class OwnInputError(Exception):
 
     def as_json(self) -> dict[str, Any]:
         """The refusal for programs, without an attack."""
-        described = {**self.refusal.as_json(), "kind": "refusal", "attack": "none"}
+        described = {**self.refusal.as_json(), "message": str(self), "kind": "refusal", "attack": "none"}
         return {**described, "hint": self.hint} if self.hint else described
 
 
@@ -78,16 +80,24 @@ def read_own_file(path: Path, what: str, *, max_bytes: int = 8_000_000) -> bytes
 
 
 @contextlib.contextmanager
-def own_input(*kinds: type[RefusalError], hints: Mapping[str, str] | None = None) -> Iterator[None]:
+def own_input(*kinds: type[RefusalError], hints: Mapping[str, str] | None = None, given: str = "") -> Iterator[None]:
     """Judge input of the command's own user inside the block; ``kinds`` (none: all) are what it can cause.
 
-    ``hints`` are better remedies of this command, by the refusal's code.
+    ``hints`` are better remedies of this command, by the refusal's code. ``given`` is the file or the option that alone is
+    judged in the block: every error names it then.
     Raises: OwnInputError.
     """
-    from twinlock.trust.errors.base import RefusalError
+    from twinlock.trust.errors.base import RefusalError, UsageError
 
-    judged = kinds or (RefusalError,)
+    judged: tuple[type[RefusalError | UsageError], ...] = kinds or (RefusalError,)
+    if given:
+        judged = (*judged, UsageError)
     try:
         yield
     except judged as refusal:
-        raise OwnInputError(refusal, (hints or {}).get(refusal.code, "")) from refusal
+        raise OwnInputError(refusal, (hints or {}).get(refusal.code, ""), given) from refusal
+
+
+def shown_source(path: Path) -> str:
+    """The name of a file that the user gave, for an error."""
+    return "standard input" if str(path) == STANDARD_INPUT else str(path)

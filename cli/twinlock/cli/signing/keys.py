@@ -14,7 +14,7 @@ from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.passphrase import change_options, new_secret, opened_secrets, passphrase_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from twinlock.repository.keys.keyring import KeyRecord, Keyring
     from twinlock.repository.signing.named_keys import NamedKey
@@ -93,26 +93,48 @@ def _add_mark(group: click.Group, example: str, open_keyring: OpenKeyring, named
     @group.command(
         name="mark",
         help="Record that the private half of a key is lost, or that it was found. KEYID may be shortened.\n\n"
-        "A lost key signs nothing and counts as absent; thresholds stay as they are. A file that is merely not here needs "
+        "A lost key signs nothing and counts as absent; thresholds stay as they are, and metadata name the key until "
+        "`rotate` replaces it. A file that is merely not here needs "
         f"no mark.\n\n\b\nExample:\n  twinlock {example}",
     )
     @click.argument("directory", type=DIRECTORY)
     @click.argument("keyid")
     @click.argument("state", type=click.Choice(("lost", "found")))
+    @yes_option
     @output_options
-    def mark_command(out: Output, directory: Path, keyid: str, state: str) -> None:
+    def mark_command(out: Output, directory: Path, keyid: str, state: str, *, yes: bool) -> None:
         from twinlock.cli.shared.errors import AmbiguousIdError
 
         ring = open_keyring(directory)
         used = named(directory)
-        matching = [record.keyid for record in _known_and_named(ring, used) if record.keyid.startswith(keyid)]
+        records = _known_and_named(ring, used)
+        matching = [record for record in records if record.keyid.startswith(keyid)]
         if len(matching) != 1:
             raise AmbiguousIdError(given=keyid, matches=len(matching), among="keys here; see `keys list`")
-        if not ring.known(matching):
-            ring.note(used[matching[0]].role, used[matching[0]].key)
-        record = ring.mark(matching[0], lost=state == "lost")
+        marked = matching[0].keyid
+        if state == "lost":
+            out.confirm(_loss(matching[0], records, used), yes=yes, undo="`keys mark` with `found` undoes it.")
+        if not ring.known([marked]):
+            ring.note(used[marked].role, used[marked].key)
+        record = ring.mark(marked, lost=state == "lost")
         text = f"{record.keyid[:16]} ({record.role}): {record.availability.value}"
         out.result({"keyid": record.keyid, "role": record.role, "availability": record.availability}, text)
+
+
+def _loss(lost: KeyRecord, records: Iterable[KeyRecord], used: Mapping[str, NamedKey]) -> str:
+    """What the loss of a key leads to."""
+    what = f"record that the key {lost.keyid[:16]} ({lost.role}) is lost: it no longer signs anything"
+    if lost.keyid not in used:
+        return f"{what}. No published metadata name it"
+    role = used[lost.keyid].role
+    left = [
+        record
+        for record in records
+        if record.keyid in used.keys() - {lost.keyid}
+        and used[record.keyid].role == role
+        and record.availability.value != "lost"
+    ]
+    return f"{what}, and {role} has {counted(len(left), 'other key')} until `rotate` replaces it"
 
 
 def _add_passphrase(group: click.Group, example: str, open_keyring: OpenKeyring, extra: tuple[str, ...]) -> None:

@@ -81,7 +81,10 @@ def init(  # noqa: PLR0913 - one parameter for each option
       twinlock supplier init ./acme --role acme --wire aktualizr
     """
     from twinlock.repository.suppliers.workspace import SupplierWorkspace
+    from twinlock.trust.names import role_file
 
+    with own_input(given="--role"):
+        role_file(role)
     with own_input():
         place = SupplierWorkspace.create(
             directory,
@@ -188,8 +191,9 @@ def sign(out: Output, directory: Path, *, above: int, passphrase_file: Path | No
 @supplier.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("profile", type=click.Choice(PROFILES))
+@yes_option
 @output_options
-def wire(out: Output, directory: Path, *, profile: str) -> None:
+def wire(out: Output, directory: Path, *, profile: str, yes: bool) -> None:
     """Sign in the wire profile PROFILE too, from the next signing on: as an owner with such vehicles requires.
 
     \b
@@ -197,6 +201,7 @@ def wire(out: Output, directory: Path, *, profile: str) -> None:
       twinlock supplier wire ./acme aktualizr
     """
     place = _open(directory, None)
+    out.confirm(f"sign for {profile} from now on", yes=yes)
     place.sign_for_aktualizr()
     out.result(
         {"role": place.role, "profile": profile},

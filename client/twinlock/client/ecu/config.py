@@ -274,8 +274,8 @@ def _limits(section: _Section) -> Limits:
     }
     try:
         return provision(values)
-    except UsageError as error:
-        raise section.fail("limits", str(error)) from None
+    except UsageError as error:  # with the names that the file has
+        raise section.fail("limits", re.sub("_([a-z])", lambda found: found[1].upper(), str(error))) from None
 
 
 def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:

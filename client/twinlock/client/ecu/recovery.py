@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from twinlock.client.ecu.clock import follow_roots
 from twinlock.client.ecu.config import EcuSettings
 from twinlock.client.ecu.release_counter import ordered_counter, raise_floor
 from twinlock.client.install.ab_slots import SlotInstaller
-from twinlock.client.model.errors import NotDamagedError, UnrecoverableError
+from twinlock.client.model.errors import NotDamagedError, RootInUseError, UnrecoverableError
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import take_lock
 from twinlock.client.storage.state import TrustedState
@@ -26,7 +26,7 @@ from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.engine.first_contact import check_given_root, check_given_roots
 from twinlock.trust.engine.restore import restore_repository
-from twinlock.trust.errors.base import RefusalError, TwinlockError
+from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TOP_LEVEL, RepositoryName, RoleName
 from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.state.stored_floor import decode_floor
@@ -40,6 +40,20 @@ _TABLES = {
 }
 _SUFFIXES = ("", "-wal", "-shm")
 """The files of one SQLite database."""
+_ORIGIN = "recovered"
+"""The fact of a state that was recovered: which Roots were given, and the name of the file that was damaged."""
+
+
+class Origin(NamedTuple):
+    """The repositories whose Roots an operator gave, and the name of the damaged file, None for a lost one."""
+
+    given: tuple[str, ...]
+    damaged: str | None
+
+    def after(self, roots: Mapping[RepositoryName, bytes], damaged: Path | None) -> dict[str, Any]:
+        """The fact to store by a recovery with ``roots``; one that is repeated has the origin of the first."""
+        first = self.damaged if self.given else damaged and damaged.name
+        return {"given": sorted({*self.given, *roots}), "damaged": first}
 
 
 class Recovered(NamedTuple):
@@ -55,7 +69,12 @@ class Recovered(NamedTuple):
 
 
 def recover_state(
-    settings: EcuSettings, roots: Mapping[RepositoryName, bytes], release_counter: int | None, now: datetime
+    settings: EcuSettings,
+    roots: Mapping[RepositoryName, bytes],
+    release_counter: int | None,
+    now: datetime,
+    *,
+    again: bool = False,
 ) -> Recovered:
     """Replace a damaged or lost state file by one of what it still holds. ``roots`` are the factory's, where its own are lost.
 
@@ -63,7 +82,8 @@ def recover_state(
 
     ``release_counter`` is for an ECU whose counter can be read nowhere; a proven one that is higher holds. The report counter
     continues at the seconds since 1970 at ``now``: above every one that was used.
-    Raises: GivenRootError for swapped files; UnrecoverableError if a Root or the counter can be read nowhere; ConflictError if the ECU runs; StorageError; any refusal of a Root. The damaged file is untouched then, and kept next to the new one otherwise.
+    ``again`` corrects a recovery that was given wrong Roots: the ``roots`` take their place, and every floor and counter stays.
+    Raises: GivenRootError for swapped files; RootInUseError ``again``; UnrecoverableError if a Root or the counter can be read nowhere; ConflictError if the ECU runs; StorageError; any refusal of a Root. The damaged file is untouched then, and kept next to the new one otherwise.
     """
     _check_given(settings, roots)
     path = settings.state
@@ -71,11 +91,16 @@ def recover_state(
     try:
         source = _source(path)
         rows = {table: _salvaged(source, table, columns) for table, columns in _TABLES.items()}
+        origin = Origin((), None) if source == path else _stated_origin(rows["facts"])
+        if again:
+            origin = _origin_of_mistake(settings, source, roots)
+        rows |= _rows_of_origin(path, origin, roots, rows)
         draft = path.with_name(f"{path.name}.recovering")
         _remove(draft)
         anchors = _anchors(settings, roots, rows["metadata"])
         with TrustedState.create(draft, anchors, wires=settings.wires, limits=settings.limits) as state:
             _keep_facts(state, rows)
+            state._store_fact(_ORIGIN, origin.after(roots, _kept_as(path)))  # noqa: SLF001 - likewise
             versions = {name: _keep_repository(settings, state, name, rows) for name in _repositories(settings)}
             counter = _release_counter(settings, state, release_counter)
             # The last stated time may be lost, and no report may state an earlier one.
@@ -91,6 +116,54 @@ def _check_given(settings: EcuSettings, roots: Mapping[RepositoryName, bytes]) -
     given = {name: check_given_root(name, root, wire=settings.wires.get(name, TUF)) for name, root in roots.items()}
     if DIRECTOR in given:
         check_given_roots(given[DIRECTOR], given.get(IMAGE))
+
+
+def _stated_origin(facts: Iterable[tuple[Any, ...]]) -> Origin:
+    """The origin that an interrupted recovery stated in its result."""
+    stated = [json.loads(value) for name, value in facts if name == _ORIGIN]
+    return Origin(tuple(stated[0]["given"]), stated[0]["damaged"]) if stated else Origin((), None)
+
+
+def _origin_of_mistake(settings: EcuSettings, source: Path, roots: Mapping[RepositoryName, bytes]) -> Origin:
+    """Where the state of a recovery came from whose Roots are to be replaced.
+
+    Raises: UsageError without a Root; RootInUseError for one that was not given to that recovery, or that proved itself.
+    """
+    if not roots:
+        raise UsageError(reason="give the right Roots: --director-root, --image-root or both")
+    with TrustedState.open(source, wires=settings.wires, limits=settings.limits, read_only=True) as state:
+        fact = state._fact(_ORIGIN)  # noqa: SLF001 - the same half of the state
+        origin = Origin(tuple(fact["given"]), fact["damaged"]) if fact else Origin((), None)
+        for name in roots:
+            trusted = state.repository(name)
+            reason = ""
+            if name not in origin.given:
+                reason = "it was not given to a recovery"
+            elif trusted.timestamp or trusted.snapshot or trusted.targets:
+                reason = "metadata verified under it, so it is the Root of the repository that this ECU follows"
+            if reason:
+                raise RootInUseError(path=str(settings.state), repository=name, reason=reason)
+    return origin
+
+
+def _rows_of_origin(
+    path: Path, origin: Origin, roots: Mapping[RepositoryName, bytes], rows: Mapping[str, list[tuple[Any, ...]]]
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Metadata and floors, for a recovery that is repeated: of the repositories of ``roots`` as the damaged file holds them.
+
+    A wrong Root verified none of them. What followed from it is dropped, but no floor is.
+    """
+    if not origin.given:
+        return {}
+    first = {
+        table: [] if origin.damaged is None else _salvaged(path.with_name(origin.damaged), table, _TABLES[table])
+        for table in ("metadata", "floors")
+    }
+    kept = [row for row in rows["metadata"] if row[0] not in roots]
+    return {
+        "metadata": [*kept, *(row for row in first["metadata"] if row[0] in roots)],
+        "floors": [*first["floors"], *rows["floors"]],
+    }
 
 
 def check_damaged(settings: EcuSettings) -> None:
@@ -190,14 +263,15 @@ def _keep_repository(
 
 def _keep_floors(state: TrustedState, name: RepositoryName, rows: list[tuple[Any, ...]]) -> None:
     """A floor outlives its file: one that can be read and is not below the file's own holds."""
-    held = state.repository(name).floors
-    for repository, role, data in rows:
+    held = dict(state.repository(name).floors)
+    for repository, role, data in rows:  # a role may have two: the higher one holds
         try:
             floor = decode_floor(data, f"floor of {repository}/{role}")
         except RefusalError:
             continue
         if repository == name and (role not in held or held[role].version <= floor.version):
             state.persist(Persist(name, (), floors={role: floor}))
+            held[RoleName(role)] = floor
 
 
 def _release_counter(settings: EcuSettings, state: TrustedState, given: int | None) -> int:
@@ -210,6 +284,13 @@ def _release_counter(settings: EcuSettings, state: TrustedState, given: int | No
             path=str(settings.state), missing=f"release counter of {ecu}", option="--release-counter"
         )
     return floor
+
+
+def _kept_as(path: Path) -> Path | None:
+    """Where the damaged file is or will be, if there was one."""
+    if path.exists():
+        return _vacant_name(path)
+    return _newest_damaged(path) if _source(path) != path else None
 
 
 def _swap(path: Path, draft: Path) -> Path | None:
@@ -236,15 +317,21 @@ def _swap(path: Path, draft: Path) -> Path | None:
 
 def _keep_damaged(path: Path) -> Path:
     """Give the damaged file, and what SQLite keeps next to it, a second name. Raises: OSError."""
-    number = 1
-    while (damaged := _damaged(path, number)).exists() and not damaged.samefile(path):
-        number += 1
+    damaged = _vacant_name(path)
     for suffix in _SUFFIXES:
         old, kept = path.with_name(path.name + suffix), damaged.with_name(damaged.name + suffix)
         if old.exists():
             kept.unlink(missing_ok=True)
             kept.hardlink_to(old)
     flush_directory(path.parent)
+    return damaged
+
+
+def _vacant_name(path: Path) -> Path:
+    """Where the damaged file is to be kept: a killed recovery may have begun to."""
+    number = 1
+    while (damaged := _damaged(path, number)).exists() and not damaged.samefile(path):
+        number += 1
     return damaged
 
 

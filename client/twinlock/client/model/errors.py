@@ -90,7 +90,18 @@ class NotDamagedError(UsageError):
 
     code = "not-damaged"
     template = "{path} is not damaged; nothing was changed"
+    hint = "if a recovery was given wrong Roots, repeat it with `--again` and the right ones"
     path: str
+
+
+class RootInUseError(UsageError):
+    """A repeated recovery with another Root, where the one in force was not given to a recovery, or metadata verified under it."""
+
+    code = "root-in-use"
+    template = "the Root of {repository} in {path} cannot be replaced: {reason}"
+    path: str
+    repository: str
+    reason: str
 
 
 class UnrecoverableError(UsageError):

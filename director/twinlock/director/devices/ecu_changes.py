@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select, update
 
@@ -35,7 +35,7 @@ from twinlock.director.ways_out.known_serials import BY_VEHICLE, claim_keys
 from twinlock.director.ways_out.retirement import end_orders, retire_row
 from twinlock.trust.names import EcuId, VehicleId
 
-CHANGE = "change-ecus"
+CHANGE: Final = "change-ecus"
 MAX_CHANGES_PER_DAY = 48
 
 _E = schema.ecus.c

@@ -99,9 +99,15 @@ def _check_only_keys(
 
 
 def create_token(connection: Connection, vehicle: str, *, valid_s: int, actor: str, now: datetime) -> str:
-    """Make a one-time token for ``vehicle``. Only its hash is stored. Raises: UsageError, UnsafePathError, RegistrationError."""
+    """Make a one-time token for ``vehicle``. Only its hash is stored.
+
+    Raises: UsageError, UnsafePathError, RegistrationError; RetiredVehicleError, because it could register nothing.
+    """
     if not 0 < valid_s <= _MAX_VALID_S:
         raise ValidityError(what="a token", longest_s=_MAX_VALID_S, offered_s=valid_s)
+    registered = find_vehicle(connection, vehicle)
+    if registered is not None:
+        check_active(registered)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     connection.execute(
         insert(schema.enrolment_tokens).values(

@@ -55,7 +55,7 @@ from twinlock.director.errors.vehicles import (
 )
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit, record_limit
-from twinlock.director.inventory.vehicles import load_vehicle
+from twinlock.director.inventory.vehicles import check_active, load_vehicle
 from twinlock.director.model.records import AKTUALIZR_PROFILE, BY_CERTIFICATE, BY_SERIAL
 from twinlock.repository.keys.passphrases import secret_for_new
 from twinlock.repository.keys.private_keys import Secret
@@ -201,8 +201,8 @@ class DeviceService:
     ) -> datetime:
         """Let ``vehicle`` ask once for another certificate with the shared one; returns until when.
 
-        Raises: UnknownVehicleError where there is neither such a vehicle nor a certificate of it, UsageError where it
-        does not run aktualizr.
+        Raises: UnknownVehicleError where there is neither such a vehicle nor a certificate of it, RetiredVehicleError,
+        UsageError where it does not run aktualizr.
         """
         with self._database.writing("store a permission") as connection:
             try:
@@ -211,6 +211,8 @@ class DeviceService:
                 if not list_certificates(connection, name=vehicle, kind=SINGLE):
                     raise
             else:
+                if record.ecus:  # without any, they were released and its id is free
+                    check_active(record)
                 if record.profile != AKTUALIZR_PROFILE:
                     raise NeedsNoCertificateError(vehicle=vehicle)
             moment = now or self._clock()

@@ -73,6 +73,23 @@ class ChainBegunError(UsageError):
     profile: str
 
 
+class NewChainError(UsageError):
+    """A new Root chain in a profile in which vehicles are registered that may trust another Director's. ``vehicle`` is one of ``count``."""
+
+    code = "new-chain"
+    template = (
+        "the Director has vehicles of the profile {profile} ({count}, such as {vehicle}), and one that trusts a Root of another "
+        "Director could never follow a new Root chain"
+    )
+    hint = (
+        "continue that Director's chain with `twinlock director wire --go-on-from`; only if none of them trusts a Root of another "
+        "Director, begin a new one with `--new-chain`"
+    )
+    profile: str
+    count: int
+    vehicle: str
+
+
 class UnknownRootError(UsageError):
     """A version of a Root that the Director never published in that profile; None: it published none at all."""
 
@@ -89,6 +106,15 @@ class UnfitRootError(UsageError):
     template = "Root {version} cannot be published: {reason}"
     version: int
     reason: str
+
+
+class UnknownActionError(UsageError):
+    """An action that the audit never records. ``near`` are those with a similar name, or all where none is similar."""
+
+    code = "unknown-action"
+    template = "the audit records no action {action}, but {near}"
+    action: str
+    near: tuple[str, ...]
 
 
 class ValidityError(UsageError):
@@ -151,6 +177,16 @@ class EcusReleasedError(UsageError):
         "if it is scrapped there is nothing to do: commands for all vehicles skip it"
     )
     vehicle: str
+
+
+class NoSuchEcuError(UsageError):
+    """ECUs that an operator named and that the vehicle does not have; ``vehicle`` is empty where all vehicles were searched."""
+
+    code = "no-such-ecu"
+    template = "no such ECU: [{ecus}]"
+    hint = "see `twinlock director vehicles` and `twinlock director show`; a retired ECU comes back with `twinlock director reactivate`"
+    ecus: tuple[str, ...]
+    vehicle: str = ""
 
 
 class UnknownSerialError(UsageError):

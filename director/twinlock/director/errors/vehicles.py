@@ -24,7 +24,7 @@ class RetiredVehicleError(UnknownVehicleError):
     code = "vehicle-retired"
     template = "{vehicle} was retired at {since}"
     hint = (
-        "if it is in service again, run `twinlock director reactivate`, or with `register` if its ECUs were released; "
+        "if it is in service again, run `twinlock director reactivate`, or `twinlock director register` if its ECUs were released; "
         "commands for all vehicles skip it"
     )
     since: str

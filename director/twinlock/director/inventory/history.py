@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
+from twinlock.director.errors.operator import UnknownActionError
 from twinlock.director.errors.vehicles import DailyLimitError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.counters import (
@@ -22,6 +24,7 @@ from twinlock.director.inventory.counters import (
 )
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations
+from twinlock.director.model.actions import ACTIONS, Action
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Plan, PlannedImage
 from twinlock.io.files.records import plain, to_record
@@ -37,7 +40,7 @@ _V = schema.events.c
 
 LIMIT_CODE = DailyLimitError.code  # of the events by which a vehicle is known to send too much
 OPERATOR = "operator"  # who did something, where no name was given
-STANDING_CODES = frozenset({"unknown-ecu", "unlisted-image", "wrong-hardware", "old-time", "detail"})
+STANDING_CODES = frozenset({"unlisted-image", "unregistered-ecu", "wrong-hardware", "old-time", "detail"})
 
 # A vehicle that the Director refuses sends the same every day. What is kept of it is bounded, per vehicle, day
 # and code, so that many refusals of one kind leave room for the first of another.
@@ -50,7 +53,7 @@ def record_audit(
     connection: Connection,
     *,
     actor: str,
-    action: str,
+    action: Action,
     now: datetime,
     vehicle: str | None = None,
     detail: Mapping[str, Any] | None = None,
@@ -63,7 +66,13 @@ def record_audit(
 def read_audit(
     connection: Connection, *, limit: int = 100, since: datetime | None = None, **equal: str | None
 ) -> list[dict[str, Any]]:
-    """Who did what, newest first; ``equal`` are columns (``vehicle``, ``actor``, ``action``) with the value that they must have."""
+    """Who did what, newest first; ``equal`` are columns (``vehicle``, ``actor``, ``action``) with the value that they must have.
+
+    Raises: UnknownActionError.
+    """
+    action = equal.get("action")
+    if action is not None and action not in ACTIONS:
+        raise UnknownActionError(action=action, near=tuple(get_close_matches(action, ACTIONS, cutoff=0.5)) or ACTIONS)
     columns = schema.audit.c
     query = select(schema.audit).order_by(columns.number.desc()).limit(limit)
     query = query.where(*(columns[name] == value for name, value in equal.items() if value is not None))

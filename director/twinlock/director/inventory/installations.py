@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
+from twinlock.director.errors.operator import NoSuchEcuError
 from twinlock.director.inventory import schema
-from twinlock.director.model.records import InstallationRecord
+from twinlock.director.model.records import InstallationRecord, VehicleRecord
 from twinlock.director.model.software import fingerprint
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId
@@ -114,10 +115,12 @@ def list_installations(
     return tuple(installations)
 
 
-def was_in(connection: Connection, vehicle: str, ecu: str) -> bool:
-    """Whether an ECU of that id ever reported an image in ``vehicle``."""
-    query = select(_I.number).where(_I.vehicle == vehicle, _I.ecu == ecu).limit(1)
-    return connection.execute(query).first() is not None
+def check_known_in(connection: Connection, record: VehicleRecord, ecus: Iterable[str]) -> None:
+    """Check that each of ``ecus`` is or was in the vehicle of ``record``. Raises: NoSuchEcuError."""
+    for ecu in ecus:
+        query = select(_I.number).where(_I.vehicle == record.vehicle, _I.ecu == ecu).limit(1)
+        if not (ecu in record.ecus or ecu in record.retired or connection.execute(query).first()):
+            raise NoSuchEcuError(ecus=(ecu,), vehicle=record.vehicle)
 
 
 def _newest(connection: Connection, vehicle: str, ecus: Iterable[EcuId]) -> dict[str, str]:

@@ -12,12 +12,18 @@ from sqlalchemy import Connection, delete, insert, select
 
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
+from twinlock.trust.errors.base import UsageError
 
 _M, _R, _E = schema.manifests.c, schema.reports.c, schema.events.c
 
 
 def prune_history(connection: Connection, before: datetime, *, actor: str, now: datetime) -> dict[str, int]:
-    """Delete manifests, reports, events, device events and counts of junk from before ``before``; returns how many."""
+    """Delete manifests, reports, events, device events and counts of junk from before ``before``; returns how many.
+
+    Raises: UsageError unless ``before`` has passed, because the whole history would go.
+    """
+    if before >= now:
+        raise UsageError(reason="history can be deleted by an age longer than 0 only")
     connection.execute(insert(schema.pruning).values(before=before))
     old = select(_M.number).where(_M.received_at < before)
     newest = select(schema.ecus.c.last_report).where(schema.ecus.c.last_report.is_not(None))

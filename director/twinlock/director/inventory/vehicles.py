@@ -146,6 +146,12 @@ def list_vehicles(connection: Connection) -> tuple[VehicleSummary, ...]:
     )
 
 
+def list_names(connection: Connection, profile: str) -> tuple[VehicleId, ...]:
+    """The vehicles of a wire profile by id, without those that are retired."""
+    query = select(_V.vehicle).where(_V.profile == profile, _V.retired_at.is_(None)).order_by(_V.vehicle)
+    return tuple(VehicleId(vehicle) for vehicle in connection.execute(query).scalars())
+
+
 def find_ecu_owners(connection: Connection, ecus: Iterable[str]) -> dict[EcuId, VehicleId]:
     """Which of ``ecus`` are or were some vehicle's, and whose: by the factory's record, or by registration.
 

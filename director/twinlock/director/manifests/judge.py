@@ -167,7 +167,7 @@ def _check_reports(
         try:
             sound = _check_offered(offered, ecu, record, now=now, knowledge=knowledge, policy=policy)
         except UnknownEcuError as error:
-            checked.events.append(Event(kind=REFUSAL, code=error.code, ecu=ecu, detail=str(error)))
+            checked.events.append(Event(kind=REFUSAL, code="unregistered-ecu", ecu=ecu, detail=str(error)))
         except (ReportSignatureError, DuplicateReportError, ReportTimeError, ReportReplayError) as error:
             if ecu == record.primary:
                 raise

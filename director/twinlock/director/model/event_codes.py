@@ -17,8 +17,8 @@ EVENT_CODES: Mapping[str, tuple[str, str]] = {
     "install-failed": (FAILURE, "a Primary reports that an installation failed"),
     "missing-ecu": (FAILURE, "a manifest has no valid report of this ECU; orders that involve it are held"),
     "old-time": (NOTICE, "an ECU knows no later time than one long past"),
-    "unknown-ecu": (REFUSAL, "a manifest has a report of an ECU that is not part of the vehicle; it was dropped"),
     "unlisted-image": (NOTICE, "an ECU runs software that the Image repository never listed and no operator declared"),
+    "unregistered-ecu": (REFUSAL, "a manifest has a report of an ECU that is not part of the vehicle; it was dropped"),
     "wrong-hardware": (NOTICE, "an ECU runs software that is listed for other hardware"),
 }
 

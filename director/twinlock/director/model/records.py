@@ -191,6 +191,13 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AssignedPlan(Plan):
+    """The plan after an assignment. ``assigned`` are the images that were assigned by it, which may have to wait."""
+
+    assigned: tuple[PlannedImage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
     """A plan as it was recorded. ``versions`` are those of the Image repository's files that it was made from.
 

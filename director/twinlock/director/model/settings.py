@@ -12,6 +12,7 @@ from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.limits import DEFAULT_LIMITS
 
 _DAY = timedelta(days=1)
+MAX_HISTORY_DAYS = 36_500
 
 
 def _vehicle_periods() -> Periods:
@@ -57,6 +58,9 @@ class Settings:
         for name in ("catalogue_max_age_s", "report_future_s", "report_past_s"):
             if getattr(self, name) < 0:
                 raise SettingError(setting=name, reason="cannot be negative")
+        if not 0 <= self.history_days <= MAX_HISTORY_DAYS:
+            reason = f"has to be 0, to keep everything, or 1 to {MAX_HISTORY_DAYS} days"
+            raise SettingError(setting="history_days", reason=reason)
         if self.manifest_bytes_per_day < DEFAULT_LIMITS.report_bytes:
             reason = f"has to be at least {DEFAULT_LIMITS.report_bytes}: one manifest may be as large"
             raise SettingError(setting="manifest_bytes_per_day", reason=reason)

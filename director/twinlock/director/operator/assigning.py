@@ -8,16 +8,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from twinlock.director.errors.operator import NothingAssignedError
+from twinlock.director.errors.operator import NoSuchEcuError, NothingAssignedError
 from twinlock.director.inventory.assignments import drop_assignments, put_assignments
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.vehicles import lock_vehicle
 from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets
-from twinlock.director.model.records import Plan
+from twinlock.director.model.records import AssignedPlan, Plan
 from twinlock.director.signing.issue import Ordering, check_assignments, plan_with
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.names import EcuId, TargetPath, target_path
 
@@ -51,14 +50,18 @@ class Assigning:
         self._database = database
         self._ordering = ordering
 
-    def assign(self, vehicle: str, images: Mapping[str, str], *, actor: str, now: datetime) -> Plan:
+    def assign(self, vehicle: str, images: Mapping[str, str], *, actor: str, now: datetime) -> AssignedPlan:
         """Store assignments after a full plan with them was found. Raises: see ``Director.assign``."""
         catalogue = self._ordering.refresh_catalogue(now)
         prepared = self._prepare(vehicle, images, catalogue)
         with self._database.writing("store assignments") as connection:
             prepared.store(connection, actor=actor, now=now)
         self._ordering.save_catalogue()
-        return plan_with(prepared.inputs, catalogue, images=prepared.planned).plan
+        plan = plan_with(prepared.inputs, catalogue, images=prepared.planned).plan
+        assigned = tuple(order for order in prepared.planned.plan.orders if order.ecu in prepared.images)
+        return AssignedPlan(
+            vehicle=plan.vehicle, outcome=plan.outcome, orders=plan.orders, reasons=plan.reasons, assigned=assigned
+        )
 
     def preparing(self, now: datetime) -> Callable[[str, Mapping[str, str]], PreparedAssignment]:
         """What checks one vehicle's assignment as ``assign`` does and stores nothing, with one look at the repository.
@@ -88,7 +91,7 @@ class Assigning:
         inputs = self._ordering.snapshot(vehicle).inputs
         gone = set(inputs.assigned) if ecus is None else {EcuId(ecu) for ecu in ecus}
         for ecu in sorted(gone - inputs.record.ecus.keys()):
-            raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+            raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
         if not gone or not gone <= inputs.assigned.keys():
             missing = (gone or inputs.record.ecus.keys()) - inputs.assigned.keys()
             raise NothingAssignedError(vehicle=vehicle, ecus=tuple(sorted(missing)))
@@ -104,7 +107,7 @@ class Assigning:
             wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
             inputs = _with(inputs, wanted)
             for ecu in sorted(wanted.keys() - inputs.record.ecus.keys()):
-                raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+                raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
         if inputs.assigned:
             return plan_with(inputs, self._ordering.refresh_catalogue(now)).plan
         return plan_with(inputs, self._ordering.catalogue_for(inputs, now)).plan

@@ -124,7 +124,7 @@ class Batches:
 
     def issue_devices(
         self,
-        vehicles: Iterable[tuple[str, str]],
+        vehicles: Iterable[tuple[str, str | UsageError]],
         deliveries: Deliveries,
         *,
         valid: timedelta = DEVICE_VALID,
@@ -135,7 +135,7 @@ class Batches:
     ) -> BatchResult:
         """Make credentials, each as ``DeviceService.issue_device``: (source, vehicle) pairs.
 
-        Certificates are recorded first, all in one transaction, and then written by ``deliveries``, so that none is valid that
+        An item may carry a UsageError, as in ``assign``. Certificates are recorded first, all in one transaction, and then written by ``deliveries``, so that none is valid that
         the Director does not know. Those that cannot be written are revoked, and so are those that a run before was cut off
         from writing; what that run did write is left as it is.
         """
@@ -144,7 +144,9 @@ class Batches:
         made: dict[str, Credential] = {}
         self._revoke_lost(deliveries.undelivered.values(), actor, moment)
 
-        def job(source: str, vehicle: str) -> Job:
+        def job(source: str, vehicle: str | UsageError) -> Job:
+            if isinstance(vehicle, UsageError):
+                raise vehicle
             _check_once(identifier(vehicle), source, seen)
             if len(vehicle.split()) != 1:
                 raise UsageError(reason=f"one vehicle a line is expected, not {vehicle!r}")
@@ -159,7 +161,7 @@ class Batches:
 
             return Job(source=source, vehicle=vehicle, apply=apply)
 
-        jobs = [read_job(job, *item, vehicle=item[1]) for item in vehicles]
+        jobs = [read_job(job, *item, vehicle=item[1] if isinstance(item[1], str) else "") for item in vehicles]
         deliveries.announce(made)
         result = run_batch(self._database, "issue", jobs, skip_refused=skip_refused, advance=advance)
         if not result.stored:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 
+from twinlock.director.errors.operator import NoSuchEcuError
 from twinlock.director.errors.vehicles import HostedImageError, NoImageSetError, UnknownImageError
 from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets
@@ -30,7 +31,7 @@ from twinlock.director.planning.resolver import resolve
 from twinlock.repository.authoring.entries import hosted_at
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.images import CustomFieldError, UnknownEcuError
+from twinlock.trust.errors.images import CustomFieldError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.target_format import FILE, target_format
 from twinlock.trust.model.targets import ImageEntry
@@ -94,13 +95,13 @@ def plan_around_unknown(inputs: PlanInputs, listing: ImageListing, *, explained:
 def plan_images(inputs: PlanInputs, listing: ImageListing, *, explained: bool = True) -> PlannedTargets:
     """The images that the vehicle should have by its assignments, whatever is outstanding. ``explained``: see ``resolve``.
 
-    Raises: UnknownEcuError, UnknownImageError, NoImageSetError, HardwareError, ReleaseCounterError, CustomFieldError,
+    Raises: NoSuchEcuError, UnknownImageError, NoImageSetError, HardwareError, ReleaseCounterError, CustomFieldError,
     TargetFormatError, UnsupportedFormatError, HostedImageError, MalformedError, LimitError, any refusal of the Image repository's metadata, TransportError, StorageError.
     """
     record = inputs.record
     for ecu in inputs.assigned:
         if ecu not in record.ecus:
-            raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
+            raise NoSuchEcuError(ecus=(ecu,), vehicle=record.vehicle)
     offers = _all_offers(inputs, listing)
     installed = {ecu: _installed(inputs, ecu, offers[ecu]) for ecu in record.ecus}
     problem = ImageSetProblem(

@@ -64,14 +64,14 @@ def read_config(directory: Path) -> Settings:
     if data is None:
         raise NoDirectorError(path=str(directory))
     with records_of_operators():
-        return _settings(_decode(data, path))
+        return _decode(data, path)
 
 
-def _decode(data: bytes, path: Path) -> Any:
+def _decode(data: bytes, path: Path) -> Settings:
     body = parse_record(data, str(path))
     check_format(body, str(path), newest=FORMAT)
     try:
-        return to_record(body, str(path), _Config)
+        return _settings(to_record(body, str(path), _Config))
     except MemberError as error:
         if "image_url" not in body:
             reason = f"{path} is not the configuration of a Director, perhaps that of an Image repository; name another directory"
@@ -79,6 +79,8 @@ def _decode(data: bytes, path: Path) -> Any:
         if error.member.startswith("periods"):  # the part that an Image repository has too
             raise ConfigMemberError(path=error.path, member=error.member, reason=error.reason) from None
         raise SettingError(setting=error.member, reason=f"{error.reason} (in {path})") from None
+    except SettingError as error:
+        raise SettingError(setting=error.setting, reason=f"{error.reason} (in {path})") from None
 
 
 def _settings(record: Any) -> Settings:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from twinlock.director.aktualizr.profile import AktualizrDirectorProfile
 from twinlock.director.catalogue.image_site import check_location
 from twinlock.director.catalogue.trusted_files import store_files
@@ -22,7 +24,7 @@ from twinlock.director.model.profiles import Profiles, RootTranslation
 from twinlock.director.model.settings import Settings
 from twinlock.director.setup.config import CONFIG, write_config
 from twinlock.director.signing.published_roots import insert_root, read_root
-from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root
+from twinlock.director.signing.roots import ONLINE_ROLES, check_plans_of_roles, first_root, key_changes, own_key_changes
 from twinlock.director.signing.tuf_profile import TufDirectorProfile
 from twinlock.io.files.durable import clean_stale
 from twinlock.io.files.new_directory import new_directory
@@ -73,14 +75,24 @@ def create_director(
                 stored.append(root)  # from here on a vehicle may have read it
                 with new.leaving(), database.writing("create") as connection:
                     if not published:
-                        insert_root(connection, root, now)
-                        note_signature(connection, now)
-                    for translation, data in translated:
-                        translation.insert(connection, data, now)
+                        _publish(connection, root, translated, actor, now)
                     store_files(connection, Persist(IMAGE, ((ROOT, 0, None),)))
                     store_files(connection, Persist(IMAGE, ((ROOT, anchor.root.signed.version, image_root),)))
                     record_audit(connection, actor=actor, action="init", now=now)
         write_config(path, settings)
+
+
+def _publish(
+    connection: Connection, root: bytes, translated: Iterable[tuple[RootTranslation, bytes]], actor: str, now: datetime
+) -> None:
+    """Store the first Root in every profile, and who made it with which keys."""
+    keys = key_changes(None, root)
+    detail: dict[str, object] = {"roles": list(keys), "version": insert_root(connection, root, now)}
+    note_signature(connection, now)
+    for translation, data in translated:
+        detail[translation.name] = translation.insert(connection, data, now)
+        keys |= own_key_changes(None, translation.own_root_role(root, data))
+    record_audit(connection, actor=actor, action="root", detail={**detail, "keys": keys}, now=now)
 
 
 def _translate(

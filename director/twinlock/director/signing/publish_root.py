@@ -11,11 +11,13 @@ from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.errors.operator import (
     ChainBegunError,
+    NewChainError,
     PastEndError,
     ProfileNotPublishedError,
     UnfitRootError,
 )
 from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.vehicles import list_names
 from twinlock.director.model.profiles import InheritedChain, OldChain, RootTranslation
 from twinlock.director.signing.published_roots import PublishedRoots, insert_root, read_root
 from twinlock.director.signing.root_chains import RootChains
@@ -209,12 +211,15 @@ class RootKeeper(RootChains):
         self._change(replace(self.settings, stranded=keyids, stranded_until=until.isoformat()))
         self._save(self.settings)
 
-    def enable(self, name: str, now: datetime, continue_from: OldChain | None = None) -> int:
+    def enable(
+        self, name: str, now: datetime, continue_from: OldChain | None = None, *, new_chain: bool = False
+    ) -> int:
         """Publish Roots in the profile ``name`` too, from version 1 on; returns the newest version in it.
 
         With ``continue_from``, another Director's Roots and its keys, they continue its chain. A
-        profile that is enabled already stays as it is, and then there is nothing to continue from.
-        Raises: UsageError for an unknown one; ProfileError for keys that its clients cannot read, before anything is
+        profile that is enabled already stays as it is, and then there is nothing to continue from. Without it a new chain
+        begins, over registered vehicles of the profile only with ``new_chain``: none that trusts another Root follows it.
+        Raises: UsageError for an unknown one; NewChainError; ProfileError for keys that its clients cannot read, before anything is
         signed; MissingKeysError, PassphraseError, ConflictError; RefusalError for the other Director's chain.
         """
         translation = self._profiles.translation(name)
@@ -222,6 +227,8 @@ class RootKeeper(RootChains):
         published = self._read()
         newest = published.translated[name]
         if newest is None:
+            if inherited is None and not new_chain:
+                self._check_without_vehicles(name)
             newest = self._begin(published, translation, inherited, now)
         elif inherited is not None and not self._continued_from(translation, inherited):
             raise ChainBegunError(profile=name)
@@ -254,6 +261,13 @@ class RootKeeper(RootChains):
                     translation.insert(connection, root, now)
                 record_audit(connection, actor=self._actor, action="wire", detail=detail, now=now)
         return data
+
+    def _check_without_vehicles(self, name: str) -> None:
+        """Check that no vehicle may wait for another chain than a new one. Raises: NewChainError."""
+        with self._database.reading() as connection:
+            registered = list_names(connection, name)
+        if registered:
+            raise NewChainError(profile=name, count=len(registered), vehicle=registered[0])
 
     def _check_root_keys_held(self, published: PublishedRoots) -> None:
         """Check that our Root keys are held, though they need not sign: they admit who begins the profile. Raises: MissingKeysError."""

@@ -16,6 +16,7 @@ from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.schema import schema_version
 from twinlock.director.inventory.signing_marks import read_marks
+from twinlock.director.model.actions import Action
 from twinlock.director.model.profiles import Profiles, TranslatedChain
 from twinlock.director.model.settings import Settings
 from twinlock.director.signing.published_roots import PublishedRoots, insert_root, read_published_roots
@@ -148,7 +149,7 @@ class RootChains:
             self._prepared.check(before.version, root)
             yield connection
 
-    def _audit(self, action: str, detail: Mapping[str, object], now: datetime) -> None:
+    def _audit(self, action: Action, detail: Mapping[str, object], now: datetime) -> None:
         """Record ``action``, which is about to change files: a process that dies before it did leaves the row alone."""
         with self._database.writing("record an action") as connection:
             record_audit(connection, actor=self._actor, action=action, detail=detail, now=now)

@@ -159,14 +159,18 @@ def role_keys(data: bytes, keyring: Keyring) -> tuple[RoleKeysView, ...]:
     return tuple(views)
 
 
-def key_changes(before: bytes, after: bytes) -> dict[str, dict[str, Any]]:
-    """What a Root changes, for the audit: by role, the ids of the keys added and removed, and the threshold."""
-    old, new = Metadata[Root].from_bytes(before).signed, Metadata[Root].from_bytes(after).signed
+def key_changes(before: bytes | None, after: bytes) -> dict[str, dict[str, Any]]:
+    """What a Root changes, for the audit: by role, the ids of the keys added and removed, and the threshold.
+
+    ``before`` is None for the first one, which adds all of its keys.
+    """
+    old = None if before is None else Metadata[Root].from_bytes(before).signed
+    new = Metadata[Root].from_bytes(after).signed
     changes: dict[str, dict[str, Any]] = {}
     for role in ROTATABLE:
-        left, came = set(_keys_of(old, role)), set(_keys_of(new, role))
+        left, came = set() if old is None else set(_keys_of(old, role)), set(_keys_of(new, role))
         threshold = plan_of(new, role).threshold
-        if left != came or plan_of(old, role).threshold != threshold:
+        if old is None or left != came or plan_of(old, role).threshold != threshold:
             changes[role] = {"added": sorted(came - left), "removed": sorted(left - came), "threshold": threshold}
     return changes
 

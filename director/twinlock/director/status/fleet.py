@@ -109,8 +109,8 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
             reasons[FAILING] += (
                 f"its last manifest was refused: {(last.refusal or {}).get('message', 'no reason kept')}",
             )
-        seen = row.last_manifest_at or row.registered_at
-        if now - seen > SILENT_AFTER:
+        seen = row.last_manifest_at  # one that never reported waits: it may still be at the factory
+        if seen is not None and now - seen > SILENT_AFTER:
             reasons[SILENT] = (f"no manifest since {seen:%Y-%m-%dT%H:%M:%SZ}",)
         reasons[WAITING_STATE] = _waiting(row, decided.get(row.vehicle), unconfirmed.get(row.vehicle))
         states[row.vehicle] = _most_severe(row, reasons)
@@ -145,7 +145,7 @@ def _sentences(vehicle: str, events: list[EventSummary]) -> tuple[str, ...]:
 
 def _waiting(vehicle: Any, decision: Any, unconfirmed: str | None) -> tuple[str, ...]:
     if vehicle.last_manifest_at is None:
-        return ("it has not reported yet",)
+        return (f"it has not reported since it was registered at {vehicle.registered_at:%Y-%m-%dT%H:%M:%SZ}",)
     if decision is not None and decision.outcome in (HELD, WAITING):
         return tuple(decision.reasons)
     if decision is not None and decision.outcome == ORDERED and unconfirmed is not None:

@@ -8,12 +8,11 @@ from typing import Any
 
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import list_decisions, list_events, list_manifests, read_audit
-from twinlock.director.inventory.installations import list_installations, was_in
+from twinlock.director.inventory.installations import check_known_in, list_installations
 from twinlock.director.inventory.junk import list_junk
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.records import DecisionRecord, Event, InstallationRecord, ManifestRecord
 from twinlock.director.status.event_summary import EventSummary, summarize_events
-from twinlock.trust.errors.images import UnknownEcuError
 
 
 class HistoryView:
@@ -55,13 +54,11 @@ class HistoryView:
     ) -> tuple[InstallationRecord, ...]:
         """What ran on the vehicle's ECUs (None named: all) at ``since`` or later, newest first.
 
-        Raises: UnknownVehicleError; UnknownEcuError for an ECU that never was in the vehicle.
+        Raises: UnknownVehicleError; NoSuchEcuError for an ECU that never was in the vehicle.
         """
         with self._database.reading() as connection:
             record = load_vehicle(connection, vehicle)
-            for ecu in ecus:
-                if not (ecu in record.ecus or ecu in record.retired or was_in(connection, vehicle, ecu)):
-                    raise UnknownEcuError(vehicle=record.vehicle, ecu=ecu)
+            check_known_in(connection, record, ecus)
             return list_installations(connection, vehicle, ecus=ecus, since=since, limit=limit)
 
     def junk(self, vehicle: str | None = "", *, limit: int = 50) -> list[dict[str, Any]]:
@@ -81,6 +78,9 @@ class HistoryView:
         since: datetime | None = None,
         limit: int = 100,
     ) -> list[dict[str, Any]]:
-        """Who did what, newest first; only rows of the ``vehicle``, the ``actor`` and the ``action`` that are given."""
+        """Who did what, newest first; only rows of the ``vehicle``, the ``actor`` and the ``action`` that are given.
+
+        Raises: UnknownActionError.
+        """
         with self._database.reading() as connection:
             return read_audit(connection, limit=limit, since=since, vehicle=vehicle, actor=actor, action=action)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
-from twinlock.director.errors.operator import CounterResetError, ValidityError
+from twinlock.director.errors.operator import CounterResetError, NoSuchEcuError, ValidityError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
@@ -24,7 +24,6 @@ from twinlock.director.model.profiles import Profiles
 from twinlock.director.model.records import BY_CERTIFICATE, CounterReset, VehicleRecord
 from twinlock.director.ways_out.key_changes import MAX_VALID_S
 from twinlock.trust.errors.base import RefusalError
-from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, VehicleId
 from twinlock.trust.wire.json.cursor import MAX_INTEGER
 from twinlock.trust.wire.tuf.reports import MAX_COUNTER, decode_manifest, report_digest
@@ -65,7 +64,7 @@ def arm_reset(
     actor: str,
     now: datetime,
 ) -> dict[EcuId, CounterReset]:
-    """Let each of ``ecus`` start its counter again once (none named: all that count). Raises: UnknownEcuError, UsageError.
+    """Let each of ``ecus`` start its counter again once (none named: all that count). Raises: NoSuchEcuError, UsageError.
 
     ``sent`` is what ``read_all_sent`` found before this transaction.
     """
@@ -80,7 +79,7 @@ def arm_reset(
     counting = {ecu for ecu, item in record.ecus.items() if item.highest_counter is not None}
     named = set(ecus) or counting
     for ecu in sorted(named - record.ecus.keys()):
-        raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+        raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
     if not named or not named <= counting:
         silent = tuple(sorted((named or record.ecus.keys()) - counting))
         raise CounterResetError(

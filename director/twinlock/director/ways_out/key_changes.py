@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from twinlock.director.errors.operator import SamePersonError, UnknownKeyChangeError, ValidityError
+from twinlock.director.errors.operator import NoSuchEcuError, SamePersonError, UnknownKeyChangeError, ValidityError
 from twinlock.director.errors.vehicles import RegistrationError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
@@ -30,7 +30,6 @@ from twinlock.director.model.records import EcuRecord
 from twinlock.director.model.vehicle_description import read_ecu
 from twinlock.director.ways_out.retirement import ecu_rows, end_orders, retire_row
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, identifier
 
 MAX_VALID_S = 31 * 86_400
@@ -82,7 +81,7 @@ def change_key(
     """Permit one change to the key named, and apply it at once if the key is known and needs no confirmation.
 
     For a retired vehicle it is not applied: the ECU may be registered again with that key, in whichever vehicle.
-    Raises: UnknownEcuError, UsageError, RegistrationError if another ECU has the key or the serial.
+    Raises: NoSuchEcuError, UsageError, RegistrationError if another ECU has the key or the serial.
     """
     if not 0 < valid_s <= MAX_VALID_S:
         raise ValidityError(what="a permission", longest_s=MAX_VALID_S, offered_s=valid_s)
@@ -90,7 +89,7 @@ def change_key(
     record = load_vehicle(connection, vehicle)
     ecu, fingerprint, described = wanted.ecu, wanted.fingerprint, wanted.described
     if ecu not in record.ecus and ecu not in record.retired:
-        raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+        raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
     named = fingerprint if described is None else key_identity(described.key)
     if named is None:
         raise UsageError(reason="name the new key by its fingerprint, or give the description of the ECU that holds it")

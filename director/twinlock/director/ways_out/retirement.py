@@ -12,13 +12,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from twinlock.director.errors.operator import EcusReleasedError, NotRetiredError, PrimaryNeededError, UnknownSerialError
+from twinlock.director.errors.operator import (
+    EcusReleasedError,
+    NoSuchEcuError,
+    NotRetiredError,
+    PrimaryNeededError,
+    UnknownSerialError,
+)
 from twinlock.director.errors.vehicles import RegistrationError, UnknownVehicleError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.assignments import drop_assignments, load_assignments
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import find_held_identities, load_vehicle, lock_vehicle, touch_vehicle
-from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, VehicleId
 
 _E = schema.ecus.c
@@ -29,13 +34,13 @@ _S = schema.serial_owners.c
 def declare_out_of_order(
     connection: Connection, vehicle: VehicleId, ecus: Iterable[EcuId], *, actor: str, now: datetime
 ) -> None:
-    """Expect no report of these ECUs until they report again. Raises: UnknownEcuError, UsageError for the Primary."""
+    """Expect no report of these ECUs until they report again. Raises: NoSuchEcuError, UsageError for the Primary."""
     lock_vehicle(connection, vehicle)
     record = load_vehicle(connection, vehicle)
     named = sorted(set(ecus))
     for ecu in named:
         if ecu not in record.ecus:
-            raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+            raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
         if ecu == record.primary:
             raise PrimaryNeededError(vehicle=vehicle, ecu=ecu)
     values = {"out_of_order_at": now, "missing_since": None}
@@ -55,13 +60,13 @@ def retire_ecus(
 ) -> None:
     """Remove ECUs from their vehicle; with ``release`` their serials and keys are free for any vehicle.
 
-    ECUs that are retired already may be released. Raises: UnknownEcuError, UsageError for the Primary.
+    ECUs that are retired already may be released. Raises: NoSuchEcuError, UsageError for the Primary.
     """
     lock_vehicle(connection, vehicle)
     rows, named = ecu_rows(connection, vehicle), sorted(set(ecus))
     for ecu in named:
         if ecu not in rows or (rows[ecu].retired_at is not None and not release):
-            raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+            raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
         if rows[ecu].primary_ecu:
             raise PrimaryNeededError(vehicle=vehicle, ecu=ecu)
     for ecu in named:
@@ -104,14 +109,14 @@ def reactivate_ecus(
 ) -> None:
     """Make retired ECUs, or those out of order, part of their vehicle again, with the key and the counter they had.
 
-    Raises: UnknownEcuError, RegistrationError if another ECU has its key now.
+    Raises: NoSuchEcuError, RegistrationError if another ECU has its key now.
     """
     lock_vehicle(connection, vehicle)
     rows, named = ecu_rows(connection, vehicle), sorted(set(ecus))
     for ecu in named:
         row = rows.get(ecu)
         if row is None or row.released_at is not None:
-            raise UnknownEcuError(vehicle=vehicle, ecu=ecu)
+            raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
         values: dict[str, Any] = {"out_of_order_at": None}
         if row.retired_at is not None:
             held = find_held_identities(connection, [row.retired_key])

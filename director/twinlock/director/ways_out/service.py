@@ -47,7 +47,7 @@ class WaysOut:
     def declare_out_of_order(
         self, vehicle: str, ecus: Iterable[str], *, actor: str | None = None, now: datetime | None = None
     ) -> None:
-        """Expect no report of these ECUs until they report again. Raises: UnknownEcuError, UsageError."""
+        """Expect no report of these ECUs until they report again. Raises: NoSuchEcuError, UsageError."""
         with self._database.writing("declare ECUs out of order") as connection:
             retirement.declare_out_of_order(
                 connection, VehicleId(vehicle), map(EcuId, ecus), actor=actor or self._actor, now=now or self._clock()
@@ -85,7 +85,7 @@ class WaysOut:
     ) -> None:
         """Retire a vehicle, or remove ``ecus`` from it; with ``release`` other vehicles may have their serials and keys.
 
-        Raises: UnknownEcuError, UsageError for a Primary by itself.
+        Raises: NoSuchEcuError, UsageError for a Primary by itself.
         """
         moment, named = now or self._clock(), VehicleId(vehicle)
         with self._database.writing("retire") as connection:
@@ -121,7 +121,7 @@ class WaysOut:
         actor: str | None = None,
         now: datetime | None = None,
     ) -> KeyChange:
-        """Permit one ECU one change to the key named. Raises: UnknownEcuError, UsageError, RegistrationError."""
+        """Permit one ECU one change to the key named. Raises: NoSuchEcuError, UsageError, RegistrationError."""
         with self._database.writing("permit another key") as connection:
             return key_changes.change_key(
                 connection,
@@ -158,7 +158,7 @@ class WaysOut:
         actor: str | None = None,
         now: datetime | None = None,
     ) -> dict[EcuId, CounterReset]:
-        """Let ECUs (none named: all that count) start their counters again once. Raises: UnknownEcuError, UsageError."""
+        """Let ECUs (none named: all that count) start their counters again once. Raises: NoSuchEcuError, UsageError."""
         sent = read_all_sent(self._database, vehicle)
         with self._database.writing("reset a counter") as connection:
             return arm_reset(
