@@ -102,7 +102,7 @@ def read_vehicle_id(value: str) -> VehicleId:
 
 
 def read_ecu(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT_LIMITS) -> EcuRecord:
-    """Read the description of one ECU, as ``twinlock secondary describe`` prints it; it is no Primary by itself.
+    """Read the description of one ECU, as ``twinlock secondary describe`` prints it; it is not a Primary by itself.
 
     Raises: MalformedError, LimitError, WeakKeyError, UnsafePathError.
     """
