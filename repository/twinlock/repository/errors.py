@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
+from twinlock.trust.errors.metadata import UnlistedRoleError
 
 
 class ConfigMemberError(UsageError):
@@ -70,7 +71,7 @@ class StoreTamperedError(TwinlockError):
 
 
 class NotDelegatedError(RefusalError):
-    """A supplier lists an image, or hardware, that was not delegated to it. ``field`` is what goes beyond."""
+    """A supplier lists an image, or hardware, that was not delegated to it. ``field`` is ``name`` or ``hardware``."""
 
     code = "not-delegated"
     attack = Attack.ARBITRARY_SOFTWARE
@@ -122,15 +123,23 @@ class RoleTakenError(RefusalError):
 class RoleReservedError(RoleTakenError):
     """A first file of a role, not signed by the keys that its delegators name: another supplier's name, or a wrong key file.
 
-    ``delegator`` is what brings it, ``owners`` are the roles that delegate to ``role``.
+    ``delegator`` is empty, as the file came in an outbox; ``owners`` are the roles that delegate to ``role``.
     """
 
-    template = "{delegator} has a first file of {role}, but the keys to which {owners} delegated {role} did not sign it"
+    template = "the outbox has a first file of {role}, but the keys to which {owners} delegated {role} did not sign it"
     hint = (
         "nothing was accepted; if you delegated that name to another supplier, have this one choose a name of its own "
         "(`twinlock supplier init --role`). If you delegated it to this one, you have another key file: compare key ids with "
         "the supplier by a channel that you trust before you delegate again"
     )
+    delegator: str = ""
+
+
+class MissingRoleFileError(UnlistedRoleError):
+    """A delegation to a role that has no file, neither in the repository nor in the outbox that delegates."""
+
+    template = "{delegator} delegates to the role {role}, which has no file"
+    delegator: str
 
 
 class UnacceptableEntryError(RefusalError):

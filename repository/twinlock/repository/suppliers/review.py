@@ -20,6 +20,7 @@ from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.staged_edits import preview_candidate
 from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import (
+    MissingRoleFileError,
     NotDelegatedError,
     OutboxImageError,
     RoleReservedError,
@@ -52,7 +53,6 @@ from twinlock.trust.errors.metadata import (
     LimitError,
     RollbackError,
     ThresholdError,
-    UnlistedRoleError,
 )
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.targets import Targets as TrustedTargets
@@ -66,7 +66,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
-    RoleTakenError, RoleReservedError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
+    RoleTakenError, RoleReservedError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, MissingRoleFileError, UnsafePathError;
     LimitError for more than can be staged at once;
     OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
@@ -208,7 +208,7 @@ class _Review:
         by_others = failure.unknown and not failure.signed and not failure.invalid
         if not by_others or not owners or self.candidate.role_file(failure.role) is not None:
             return failure
-        return RoleReservedError(delegator="the outbox", role=failure.role, owners=owners)
+        return RoleReservedError(role=failure.role, owners=owners)
 
     def _is_newer(self, role: str, data: bytes, version: int) -> bool:
         before = self.candidate.role_file(role)
@@ -268,7 +268,7 @@ class _Review:
             # Of each way the delegation that leaves the name out: that may be one further up.
             narrow = [next(link for link in chain if not link.covers(path)) for chain in chains]
             allowed = tuple(sorted({pattern for link in narrow for pattern in link.paths}))
-            raise NotDelegatedError(role=role, target=path, field="the name", value=path, allowed=allowed)
+            raise NotDelegatedError(role=role, target=path, field="name", value=path, allowed=allowed)
         hardware = set(entry_view(role, entry).hardware_ids)
         allowed_sets = [_hardware(chain) for chain in named]
         if not any(allowed is None or hardware <= allowed for allowed in allowed_sets):
@@ -312,7 +312,7 @@ class _Review:
         for member in (*named, *_bins(role, self.targets[role])):
             data = self._file(member.name) or self.candidate.role_file(member.name)
             if data is None:
-                raise UnlistedRoleError(repository="the outbox", role=f"{member.name} (delegated by {role})")
+                raise MissingRoleFileError(repository=IMAGE, role=member.name, delegator=role)
             try:
                 verify_delegated(data, member)
             except ThresholdError:
