@@ -165,15 +165,15 @@ def note_pending(
             if authenticated or not known:
                 connection.execute(update(schema.pending_keys).where(*this).values(last_seen=now, **stated))
             continue
-        if not _has_place(connection, vehicle, record.ecu, now, authenticated=authenticated):
+        if not _make_place(connection, vehicle, record.ecu, now, authenticated=authenticated):
             continue
         row: dict[str, Any] = {"vehicle": vehicle, "ecu": record.ecu, "key_identity": key_identity(record.key)}
         row |= {"description": record.as_json(), "first_seen": now, "last_seen": now, "authenticated": authenticated}
         connection.execute(insert(schema.pending_keys).values(**row))
 
 
-def _has_place(connection: Connection, vehicle: str, ecu: str, now: datetime, *, authenticated: bool) -> bool:
-    """Whether one more key of this ECU can be kept, perhaps in the place of one that may go."""
+def _make_place(connection: Connection, vehicle: str, ecu: str, now: datetime, *, authenticated: bool) -> bool:
+    """Make room for one more key of this ECU, by deleting one that may go if need be; returns whether there is room."""
     query = select(_P.key_identity, _P.last_seen, _P.authenticated).where(_P.vehicle == vehicle, _P.ecu == ecu)
     rows = connection.execute(query.order_by(_P.last_seen)).all()
     if len(rows) < MAX_PENDING:

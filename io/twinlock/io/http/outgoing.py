@@ -193,7 +193,7 @@ class _Redirects(urllib.request.BaseHandler):
         chain: RedirectChain = getattr(req, "chain", None) or RedirectChain(req.full_url, req.get_method())
         location = headers.get("Location")
         try:
-            followed = chain.leads_on(code, None if location is None else location.encode("latin-1"))
+            followed = chain.follow(code, None if location is None else location.encode("latin-1"))
         except FetchError as error:
             raise urllib.error.HTTPError(req.full_url, error.status, error.reason, headers, fp) from None
         if not followed:
