@@ -23,7 +23,7 @@ from tuf.api.metadata import Key, MetaFile, Snapshot, Targets, Timestamp
 from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.names import check_names_agree, new_names
 from twinlock.repository.aktualizr.writer import keep_anchor
-from twinlock.repository.authoring.next_publication import NextPublication, meta_file, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication, meta_file
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.importing.images import FoundImage, ImageFinder
 from twinlock.repository.importing.keys import read_foreign_keys
@@ -42,7 +42,7 @@ from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.named_keys import OWN_ROOT
-from twinlock.repository.signing.sign import SPEC_VERSION, S, SigningAuthority, renew, sign_file
+from twinlock.repository.signing.sign import SPEC_VERSION, S, SigningAuthority, renew, root_authority, sign_file
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.image_files import Progress, store_image
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object

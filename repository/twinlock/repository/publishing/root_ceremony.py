@@ -28,7 +28,7 @@ from twinlock.repository.aktualizr.ceremony import (
 )
 from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
 from twinlock.repository.aktualizr.writer import AktualizrWriter, begin_with_root, open_writer
-from twinlock.repository.authoring.next_publication import NextPublication, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.demands import check_demands, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
@@ -42,7 +42,7 @@ from twinlock.repository.publishing.root_signing import PREVIOUS, read_root_file
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import OWN_ROOT
-from twinlock.repository.signing.sign import SigningAuthority, renew
+from twinlock.repository.signing.sign import SigningAuthority, renew, root_authority
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import Workspace

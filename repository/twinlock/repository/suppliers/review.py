@@ -42,7 +42,7 @@ from twinlock.repository.suppliers.outbox import (
     other_object,
     role_object,
 )
-from twinlock.repository.workspace.draft import Draft, check_room, editing_draft
+from twinlock.repository.workspace.draft import Draft, check_draft_size, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -83,7 +83,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
         for role in news:
             draft.others.pop(role, None)
         draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
-        check_room(draft, "this outbox")
+        check_draft_size(draft, "this outbox")
         for role in news:
             review.keep_images(role)
     return tuple(RoleName(role) for role in news)
