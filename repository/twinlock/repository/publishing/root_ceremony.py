@@ -84,13 +84,12 @@ def prepare_root(
     target: Path,
     *,
     for_aktualizr: bool = False,
-    until: date | None = None,
 ) -> RootView:
     """Write the next Root to ``target``, signed by those root keys that are held here, and show what it lacks.
 
     ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
-    published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
-    ``aktualizr_profile``), and nothing else may change.
+    published already and shares its Root keys with ours, it is handed over to keys of its own, and nothing
+    else may change.
 
     Until it is published or cancelled no other Root of its number is.
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
@@ -98,7 +97,7 @@ def prepare_root(
     state, prepared = begin_publishing(workspace), PreparedRoot(workspace.path)
     published = state.published
     prepared.check(published.root.signed.version)
-    writer = _aktualizr_writer(state, for_aktualizr=for_aktualizr, until=until)
+    writer = _aktualizr_writer(state, for_aktualizr=for_aktualizr)
     if writer is not None and writer.handing_over:
         if changes.roles - {OWN_ROOT}:
             raise UsageError(
@@ -184,12 +183,12 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     return publication
 
 
-def _aktualizr_writer(state: RepositoryState, *, for_aktualizr: bool, until: date | None) -> AktualizrWriter | None:
+def _aktualizr_writer(state: RepositoryState, *, for_aktualizr: bool) -> AktualizrWriter | None:
     """The aktualizr form of the next Root; None where there is none."""
     writer = open_writer(state)
     if writer is not None:
         hands_over = for_aktualizr and not writer.chain.has_own_keys
-        return handing_over(writer, last_day(state, until)) if hands_over else writer
+        return handing_over(writer, last_day(state, None)) if hands_over else writer
     if not for_aktualizr:
         return None
     wires = state.wires.with_aktualizr(root_offset=state.published.root.signed.version)

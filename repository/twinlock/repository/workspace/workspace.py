@@ -109,11 +109,9 @@ def create_workspace(
     return open_workspace(path, passphrase=passphrase, clock=clock)
 
 
-def open_workspace(
-    path: Path, *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts = PUBLIC_HOSTS
-) -> Workspace:
+def open_workspace(path: Path, *, passphrase: Passphrase, clock: Clock) -> Workspace:
     """Open a repository directory. Raises: UsageError if it is none, NewerStateError, StorageError."""
-    return make_workspace(path, read_config(path), passphrase=passphrase, clock=clock, hosts=hosts)
+    return make_workspace(path, read_config(path), passphrase=passphrase, clock=clock, hosts=PUBLIC_HOSTS)
 
 
 def make_workspace(
