@@ -51,7 +51,7 @@ from twinlock.director.operator.batches import Batches
 from twinlock.director.setup.config import read_config, replace_config
 from twinlock.director.setup.create import create_director, open_keyring, open_profiles
 from twinlock.director.signing.clock import SigningClock
-from twinlock.director.signing.issue import Ordering
+from twinlock.director.signing.issue import MetadataIssuer
 from twinlock.director.signing.metadata_files import Serving
 from twinlock.director.signing.publish_root import RootKeeper
 from twinlock.director.signing.readiness import Readiness
@@ -95,12 +95,12 @@ class Director(HistoryView):
             database, open_source(settings.image_url), max_age_s=settings.catalogue_max_age_s
         )
         self._signing_clock = SigningClock(database, self._catalogues)
-        self._ordering = Ordering(
+        self._issuer = MetadataIssuer(
             database, self._catalogues, keyring, settings, clock=self._signing_clock, profiles=profiles
         )
         self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
-        self._assigning = Assigning(database, self._ordering)
-        self._serving = Serving(database, self._ordering, profiles)
+        self._assigning = Assigning(database, self._issuer)
+        self._serving = Serving(database, self._issuer, profiles)
         self.roots: RootKeeper = RootKeeper(
             path, database, keyring, settings, profiles, save=partial(replace_config, path), actor=actor
         )
@@ -275,7 +275,7 @@ class Director(HistoryView):
 
     def issue(self, vehicle: str, *, force: bool = False, now: datetime | None = None) -> Issue:
         """Make the vehicle's metadata current; with ``force``, sign all of it again."""
-        return self._ordering.ensure_current(vehicle, now or self._clock(), force=force)
+        return self._issuer.ensure_current(vehicle, now or self._clock(), force=force)
 
     def attest_time(self, nonces: Iterable[str] = (), *, now: datetime | None = None) -> bytes:
         """A signed statement of the time that echoes ``nonces``. Source: Uptane 2.1.0 5.4.3.1.
@@ -296,7 +296,7 @@ class Director(HistoryView):
         moment = now or self._clock()
 
         def sign(vehicle: str) -> Issue:
-            return self._ordering.ensure_current(vehicle, moment, force=True)
+            return self._issuer.ensure_current(vehicle, moment, force=True)
 
         return recover_clock(self._database, self._catalogues, sign, actor=self.actor, now=moment)
 
