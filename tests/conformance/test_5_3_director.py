@@ -19,8 +19,8 @@ from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
 from twinlock.director.errors.vehicles import RegistrationError, UnknownVehicleError
 from twinlock.director.inventory.vehicles import load_vehicle
-from twinlock.director.manifests import intake as reception
-from twinlock.director.manifests import judge as intake
+from twinlock.director.manifests import intake
+from twinlock.director.manifests import judge as judging
 from twinlock.director.signing import issue as issuing
 from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import RefusalError
@@ -48,10 +48,10 @@ def test_the_process_goes_through_its_steps_in_order(site: Site, monkeypatch: py
 
         monkeypatch.setattr(place, name, noted)
 
-    note(reception, "load_vehicle", "look up")
-    note(intake, "_check_primary", "check the manifest")
-    note(intake, "check_signed_once", "check the reports")
-    note(intake, "_check_fresh", "check freshness")
+    note(intake, "load_vehicle", "look up")
+    note(judging, "_check_primary", "check the manifest")
+    note(judging, "check_signed_once", "check the reports")
+    note(judging, "_check_fresh", "check freshness")
     note(issuing, "make_plan", "resolve")
     note(issuing, "sign_set", "sign")
     site.director.assign(VIN, {"ecu-gw": "gw/1.4.bin"})

@@ -32,7 +32,7 @@ from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import OPERATOR
 from twinlock.director.inventory.retention import prune_history
 from twinlock.director.inventory.vehicles import list_vehicles, load_vehicle
-from twinlock.director.manifests.intake import Reception
+from twinlock.director.manifests.intake import ManifestIntake
 from twinlock.director.model.records import (
     AKTUALIZR_PROFILE,
     TUF_PROFILE,
@@ -104,7 +104,7 @@ class Director(HistoryView):
         self.roots: RootKeeper = RootKeeper(
             path, database, keyring, settings, profiles, save=partial(replace_config, path), actor=actor
         )
-        self._reception = Reception(database, self._catalogues, settings.manifest_policy, profiles)
+        self._intake = ManifestIntake(database, self._catalogues, settings.manifest_policy, profiles)
         self.ways_out: WaysOut = WaysOut(database, settings, profiles, clock=clock, actor=actor)
         secret, second = online_secret(passphrase), settings.second_person
         self.devices: DeviceService = DeviceService(
@@ -257,9 +257,9 @@ class Director(HistoryView):
         """Judge a vehicle version manifest and store what it reports; ``vehicle`` is whose URL it came to.
 
         ``authenticated``: the sender proved to be that vehicle, by a certificate for instance. A refused manifest is
-        stored with its verdict and changes nothing else. Raises: as ``Reception.receive``.
+        stored with its verdict and changes nothing else. Raises: as ``ManifestIntake.receive``.
         """
-        return self._reception.receive(data, address=vehicle, authenticated=authenticated, now=now or self._clock())
+        return self._intake.receive(data, address=vehicle, authenticated=authenticated, now=now or self._clock())
 
     def metadata(self, vehicle: str, name: str, *, now: datetime | None = None) -> bytes | None:
         """A metadata file of one vehicle by its file name; None if there is none of that name.

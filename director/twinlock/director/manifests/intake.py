@@ -50,7 +50,7 @@ class _Reading:
     knowledge: Knowledge
 
 
-class Reception:
+class ManifestIntake:
     """Judges manifests against one inventory."""
 
     def __init__(
