@@ -60,7 +60,7 @@ from twinlock.director.signing.revoked_keys import as_far_as_allowed
 from twinlock.director.signing.roots import ROOT_DUE, check_signing, time_keyids
 from twinlock.director.status.fleet import FleetStatus, read_status
 from twinlock.director.status.history_view import HistoryView
-from twinlock.director.ways_out.service import WaysOut
+from twinlock.director.ways_out.service import RecoveryService
 from twinlock.repository.keys.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.model.views import RootView
@@ -105,7 +105,7 @@ class Director(HistoryView):
             path, database, keyring, settings, profiles, save=partial(replace_config, path), actor=actor
         )
         self._intake = ManifestIntake(database, self._catalogues, settings.manifest_policy, profiles)
-        self.ways_out: WaysOut = WaysOut(database, settings, profiles, clock=clock, actor=actor)
+        self.ways_out: RecoveryService = RecoveryService(database, settings, profiles, clock=clock, actor=actor)
         secret, second = online_secret(passphrase), settings.second_person
         self.devices: DeviceService = DeviceService(
             path, database, secret, online_keys=keyring.online, second_person=second, clock=clock, actor=actor
