@@ -15,7 +15,7 @@ from twinlock.cli.shared.options import DIRECTORY, FILE, open_image_repository, 
 from twinlock.cli.shared.output import Output, output_options
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import new_passphrase, passphrase_option, plain_keys_option
-from twinlock.cli.signing.root_signing import root_lines
+from twinlock.cli.signing.root_commands import root_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

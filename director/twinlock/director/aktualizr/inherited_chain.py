@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.director.aktualizr.root_signing import sign_link
+from twinlock.director.aktualizr.root_files import sign_link
 from twinlock.director.signing.roots import verify_successor
 from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.signing import add_signatures

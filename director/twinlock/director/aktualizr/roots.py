@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.aktualizr.inherited_chain import read_inherited_chain
-from twinlock.director.aktualizr.root_signing import decode_root, sign_link
+from twinlock.director.aktualizr.root_files import decode_root, sign_link
 from twinlock.director.model.profiles import InheritedChain, TranslatedChain
 from twinlock.director.model.records import AKTUALIZR_PROFILE
 from twinlock.director.signing.published_roots import insert_translated_root, read_translated_root
