@@ -63,7 +63,7 @@ from twinlock.repository.store.object_names import root_object
 from twinlock.repository.store.ostree_commits import commit_id
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.prepared_root import PreparedRoot
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.state import open_repository, read_for_change, read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
 from twinlock.repository.workspace.workspace import Workspace, create_workspace
@@ -102,7 +102,7 @@ class ImageRepository:
         finished; one that is refused leaves nothing.
         Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
         """
-        wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+        wanted = PublishedProfiles(names=tuple(dict.fromkeys(("tuf", *wires))))
         for profile in profile_rules(wanted):
             profile.check_plans(keys or {})
         check_roles(keys or {})

@@ -19,7 +19,7 @@ from twinlock.client.model.results import Problem, Step
 from twinlock.client.net.director import DirectorLink
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.primary.secondary_bundles import SecondaryBundles
-from twinlock.client.storage.metadata import Wires
+from twinlock.client.storage.metadata import RepositoryProfiles
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
@@ -88,7 +88,7 @@ class Secondaries:
         self,
         members: Collection[LinkedSecondary],
         state: TrustedState,
-        wires: Wires = NOTHING,
+        wires: RepositoryProfiles = NOTHING,
         *,
         limits: Limits,
         policy: Policy,

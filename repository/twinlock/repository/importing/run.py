@@ -48,7 +48,7 @@ from twinlock.repository.store.image_files import Progress, store_image
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
 from twinlock.repository.store.publication_log import LogRecord, publish_record, timestamp_version
 from twinlock.repository.store.treehub import keep_treehub
-from twinlock.repository.workspace.profiles import WIRES, Wires
+from twinlock.repository.workspace.profiles import WIRES, PublishedProfiles
 from twinlock.repository.workspace.state import read_begun, read_state
 from twinlock.repository.workspace.validity import Clock, Periods
 from twinlock.repository.workspace.workspace import Workspace, create_workspace, open_workspace
@@ -99,7 +99,7 @@ def take_over(
     MissingKeysError; ProfileError and RefusalError for what the source states; StorageError.
     """
     foreign = read_foreign(wanted.source, without=wanted.without)
-    wires = Wires(
+    wires = PublishedProfiles(
         names=WIRES,
         first_root=foreign.trusted.root.signed.version,
         first_timestamp=foreign.timestamp.signed.version,
@@ -127,7 +127,7 @@ def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: N
     return _Plan(foreign, wanted, read_foreign_keys(wanted.keys), progress).findings(now)
 
 
-def _check_unused(workspace: Workspace, wires: Wires) -> None:
+def _check_unused(workspace: Workspace, wires: PublishedProfiles) -> None:
     """The directory is new, or an import of this very source was cut off in it. Raises: UsageError."""
     if workspace.read_wires() != wires or timestamp_version(workspace.store) not in (0, wires.first_timestamp):
         reason = (

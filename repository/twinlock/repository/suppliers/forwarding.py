@@ -13,11 +13,11 @@ from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import FileDigest, check_stored, copy_image
 from twinlock.repository.store.object_names import image_objects
 from twinlock.repository.suppliers.outbox import Outbox, other_object, read_others, read_roles, role_object
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.trust.names import target_path
 
 
-def forward_outbox(theirs: Outbox, ours: DirectoryStore, member: Member, *, wires: Wires) -> None:
+def forward_outbox(theirs: Outbox, ours: DirectoryStore, member: Member, *, wires: PublishedProfiles) -> None:
     """Copy the role files in ``theirs`` and the images that they list into ``ours``.
 
     ``member`` is the role delegated to, whose keys have to have signed its file. A refusal leaves ``ours`` as it was.
@@ -45,7 +45,7 @@ def put_newest(outbox: DirectoryStore, name: str, data: bytes) -> None:
     outbox.replace(name, data, expected=before.etag if before else None)
 
 
-def _judge_role(role: str, data: bytes, other: bytes | None, member: Member, wires: Wires) -> None:
+def _judge_role(role: str, data: bytes, other: bytes | None, member: Member, wires: PublishedProfiles) -> None:
     if other is None:
         for profile in profile_rules(wires):
             raise profile.missing_file(role)

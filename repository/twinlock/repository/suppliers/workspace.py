@@ -61,7 +61,7 @@ from twinlock.repository.suppliers.config import MAX_CONFIG_BYTES, SupplierConfi
 from twinlock.repository.suppliers.forwarding import forward_outbox, put_newest
 from twinlock.repository.suppliers.outbox import open_outbox, other_object, role_object
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -76,7 +76,7 @@ class SupplierWorkspace:
         self.role: RoleName = RoleName(config.role)
         self.threshold: int = config.threshold
         self.valid_for: timedelta = timedelta(seconds=config.validity)
-        self.wires: Wires = config.profiles
+        self.wires: PublishedProfiles = config.profiles
         self.keyring = keyring
         self.clock = clock
         self.outbox: DirectoryStore = DirectoryStore(path / "outbox")
@@ -100,7 +100,7 @@ class SupplierWorkspace:
         name or keys that clients of a profile could not use.
         """
         plan = plan or KeyPlan()
-        wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+        wanted = PublishedProfiles(names=tuple(dict.fromkeys(("tuf", *wires))))
         _check_usable(wanted, role, plan)
         path = Path(path)
         if (path / f"{role_file(role)}.pub.json").exists():
@@ -353,7 +353,7 @@ class SupplierWorkspace:
         return targets
 
 
-def _check_usable(wires: Wires, role: str, plan: KeyPlan) -> None:
+def _check_usable(wires: PublishedProfiles, role: str, plan: KeyPlan) -> None:
     """A role that clients could not ask for, or keys that they could not read, are refused early. Raises: ProfileError."""
     if role_file(role) and role in TOP_LEVEL:
         raise UsageError(reason=f"{role} is a top-level role; it cannot be delegated to a supplier")

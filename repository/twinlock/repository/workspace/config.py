@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from twinlock.io.files.durable import read_file
 from twinlock.io.files.records import MemberError, Record, check_format, parse_record, record_bytes, to_record
 from twinlock.repository.errors import ConfigMemberError
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Periods, Validity
 from twinlock.trust.errors.base import UsageError
 
@@ -66,13 +66,13 @@ class RepositoryConfig(Record, frozen=True, kw_only=True):
     first: FirstNumbers | UnsetType = UNSET
 
     @classmethod
-    def new(cls, periods: Periods, wires: Wires) -> Self:
+    def new(cls, periods: Periods, wires: PublishedProfiles) -> Self:
         """The configuration of a new repository."""
         return cls(format=_PLAIN_FORMAT, kind=_KIND, validity=Validity.of(periods)).with_wires(wires)
 
-    def with_wires(self, wires: Wires) -> Self:
+    def with_wires(self, wires: PublishedProfiles) -> Self:
         """The same with other wire profiles."""
-        if wires == Wires():
+        if wires == PublishedProfiles():
             return replace(self, format=_PLAIN_FORMAT, wires=UNSET, aktualizr=UNSET, first=UNSET)
         chain = ChainNumbers(root_offset=wires.root_offset)
         if wires.handed_over:
@@ -82,12 +82,12 @@ class RepositoryConfig(Record, frozen=True, kw_only=True):
         return replace(self, format=_FORMAT, wires=wires.names, aktualizr=chain, first=first)
 
     @property
-    def profiles(self) -> Wires:
+    def profiles(self) -> PublishedProfiles:
         """The wire profiles. Raises: UsageError."""
         chain, first = self.aktualizr or ChainNumbers(), self.first or FirstNumbers()
         stranded = chain.stranded or Stranded()
-        return Wires(
-            names=Wires().names if self.wires is UNSET else self.wires,
+        return PublishedProfiles(
+            names=PublishedProfiles().names if self.wires is UNSET else self.wires,
             root_offset=chain.root_offset,
             handed_over=chain.handed_over or 0,
             stranded=stranded.keys,
