@@ -16,6 +16,7 @@ from twinlock.director.errors.operator import UnknownDirectorRoleError
 from twinlock.repository.keys.demands import demanding_roles, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
+from twinlock.repository.signing.named_keys import TIME
 from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, keyids_of, renew, root_authority, sign_file
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.checks.context import Context
@@ -30,7 +31,6 @@ from twinlock.trust.policy import STRICT
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 
-TIME = "time"
 ROOT_DUE = timedelta(days=30)  # before its expiry a Root has to be followed by the next
 ROTATABLE = (*TOP_LEVEL, TIME)
 ONLINE_ROLES = (TARGETS, SNAPSHOT, TIMESTAMP, TIME)

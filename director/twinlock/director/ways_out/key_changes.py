@@ -33,7 +33,7 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, identifier
 
-MAX_VALID_S = 31 * 86_400
+MAX_VALID_S = 31 * 86_400  # of a permission or a reset
 MAX_PENDING = 8  # keys that are kept for one ECU: an operator has to be able to compare them
 PENDING_FOR = timedelta(days=30)  # a key that was not sent for so long makes room for others
 _C = schema.key_changes.c
