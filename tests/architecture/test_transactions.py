@@ -70,7 +70,7 @@ def test_no_write_transaction_of_the_director_reaches_the_network() -> None:
 
 def test_a_look_up_behind_a_function_is_seen() -> None:
     code = """
-class Reception:
+class ManifestIntake:
     def accept(self):
         with self._database.writing("store"):
             knowledge(self._catalogue)

@@ -19,9 +19,9 @@ from twinlock.director.api.device_api import director_application
 from twinlock.director.director import Director
 from twinlock.director.errors.vehicles import RegistrationError, UnknownVehicleError
 from twinlock.director.inventory.vehicles import load_vehicle
-from twinlock.director.manifests import intake as reception
-from twinlock.director.manifests import judge as intake
-from twinlock.director.signing import issue as ordering
+from twinlock.director.manifests import intake
+from twinlock.director.manifests import judge as judging
+from twinlock.director.signing import issue as issuing
 from twinlock.repository.serving.http import serving
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.images import HardwareError
@@ -48,12 +48,12 @@ def test_the_process_goes_through_its_steps_in_order(site: Site, monkeypatch: py
 
         monkeypatch.setattr(place, name, noted)
 
-    note(reception, "load_vehicle", "look up")
-    note(intake, "_check_primary", "check the manifest")
-    note(intake, "check_signed_once", "check the reports")
-    note(intake, "_check_fresh", "check freshness")
-    note(ordering, "make_plan", "resolve")
-    note(ordering, "sign_set", "sign")
+    note(intake, "load_vehicle", "look up")
+    note(judging, "_check_primary", "check the manifest")
+    note(judging, "check_signed_once", "check the reports")
+    note(judging, "_check_fresh", "check freshness")
+    note(issuing, "make_plan", "resolve")
+    note(issuing, "sign_set", "sign")
     site.director.assign(VIN, {"ecu-gw": "gw/1.4.bin"})
     steps.clear()
     site.car.install("ecu-gw", "gw/1.4.bin")
@@ -129,7 +129,7 @@ def test_the_served_set_is_whole_after_a_cut_between_signing_and_serving(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ordering, "insert_issue", cut)
+        patched.setattr(issuing, "insert_issue", cut)
         with pytest.raises(KeyboardInterrupt):
             site.director.assign(VIN, {"ecu-brake": "brake/2.0.bin"})
             site.director.issue(VIN)

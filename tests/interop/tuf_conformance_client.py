@@ -118,7 +118,7 @@ class Client:
         found = drive(find_image(self.trusted, target_path(name), None, self.now, policy=LAX), self.answer)
         self.trusted = found.trusted
         if found.entry is None:
-            raise ImageNotFoundError(target=name, repository=IMAGE, hardware_id="any hardware")
+            raise ImageNotFoundError(target=name, repository=IMAGE, hardware_id="any")
         path = Path(self.arguments.target_dir) / quote(name, safe="")
         if not _is_there(path, found.entry):
             write_atomically(path, self._fetch_image(found.entry))

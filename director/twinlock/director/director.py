@@ -32,7 +32,7 @@ from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import OPERATOR
 from twinlock.director.inventory.retention import prune_history
 from twinlock.director.inventory.vehicles import list_vehicles, load_vehicle
-from twinlock.director.manifests.intake import Reception
+from twinlock.director.manifests.intake import ManifestIntake
 from twinlock.director.model.profiles import OldChain
 from twinlock.director.model.records import (
     AKTUALIZR_PROFILE,
@@ -53,7 +53,7 @@ from twinlock.director.operator.batches import Batches
 from twinlock.director.setup.config import read_config, replace_config
 from twinlock.director.setup.create import create_director, open_keyring, open_profiles
 from twinlock.director.signing.clock import SigningClock
-from twinlock.director.signing.issue import Ordering
+from twinlock.director.signing.issue import MetadataIssuer
 from twinlock.director.signing.metadata_files import Serving
 from twinlock.director.signing.publish_root import RootKeeper
 from twinlock.director.signing.readiness import Readiness
@@ -62,7 +62,7 @@ from twinlock.director.signing.revoked_keys import as_far_as_allowed
 from twinlock.director.signing.roots import ROOT_DUE, check_signing, time_keyids
 from twinlock.director.status.fleet import FleetStatus, read_status
 from twinlock.director.status.history_view import HistoryView
-from twinlock.director.ways_out.service import WaysOut
+from twinlock.director.ways_out.service import RecoveryService
 from twinlock.repository.keys.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.model.views import RootView
@@ -97,17 +97,17 @@ class Director(HistoryView):
             database, open_source(settings.image_url), max_age_s=settings.catalogue_max_age_s
         )
         self._signing_clock = SigningClock(database, self._catalogues)
-        self._ordering = Ordering(
+        self._issuer = MetadataIssuer(
             database, self._catalogues, keyring, settings, clock=self._signing_clock, profiles=profiles
         )
         self._readiness = Readiness(database, self._catalogues, keyring, self._signing_clock)
-        self._assigning = Assigning(database, self._ordering)
-        self._serving = Serving(database, self._ordering, profiles)
+        self._assigning = Assigning(database, self._issuer)
+        self._serving = Serving(database, self._issuer, profiles)
         self.roots: RootKeeper = RootKeeper(
             path, database, keyring, settings, profiles, save=partial(replace_config, path), actor=actor
         )
-        self._reception = Reception(database, self._catalogues, settings.manifest_policy, profiles)
-        self.ways_out: WaysOut = WaysOut(database, settings, profiles, clock=clock, actor=actor)
+        self._intake = ManifestIntake(database, self._catalogues, settings.manifest_policy, profiles)
+        self.ways_out: RecoveryService = RecoveryService(database, settings, profiles, clock=clock, actor=actor)
         secret, second = online_secret(passphrase), settings.second_person
         self.devices: DeviceService = DeviceService(
             path, database, secret, online_keys=keyring.online, second_person=second, clock=clock, actor=actor
@@ -259,9 +259,9 @@ class Director(HistoryView):
         """Judge a vehicle version manifest and store what it reports; ``vehicle`` is whose URL it came to.
 
         ``authenticated``: the sender proved to be that vehicle, by a certificate for instance. A refused manifest is
-        stored with its verdict and changes nothing else. Raises: as ``Reception.receive``.
+        stored with its verdict and changes nothing else. Raises: as ``ManifestIntake.receive``.
         """
-        return self._reception.receive(data, address=vehicle, authenticated=authenticated, now=now or self._clock())
+        return self._intake.receive(data, address=vehicle, authenticated=authenticated, now=now or self._clock())
 
     def metadata(self, vehicle: str, name: str, *, now: datetime | None = None) -> bytes | None:
         """A metadata file of one vehicle by its file name; None if there is none of that name.
@@ -277,7 +277,7 @@ class Director(HistoryView):
 
     def issue(self, vehicle: str, *, force: bool = False, now: datetime | None = None) -> Issue:
         """Make the vehicle's metadata current; with ``force``, sign all of it again."""
-        return self._ordering.ensure_current(vehicle, now or self._clock(), force=force)
+        return self._issuer.ensure_current(vehicle, now or self._clock(), force=force)
 
     def attest_time(self, nonces: Iterable[str] = (), *, now: datetime | None = None) -> bytes:
         """A signed statement of the time that echoes ``nonces``. Source: Uptane 2.1.0 5.4.3.1.
@@ -298,7 +298,7 @@ class Director(HistoryView):
         moment = now or self._clock()
 
         def sign(vehicle: str) -> Issue:
-            return self._ordering.ensure_current(vehicle, moment, force=True)
+            return self._issuer.ensure_current(vehicle, moment, force=True)
 
         return recover_clock(self._database, self._catalogues, sign, actor=self.actor, now=moment)
 

@@ -8,6 +8,7 @@ from typing import Self
 
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
 from twinlock.trust.errors.local import PassphraseError
+from twinlock.trust.errors.metadata import UnlistedRoleError
 from twinlock.trust.text.printable import printable
 
 _SHOWN_IMAGES = 50
@@ -85,12 +86,12 @@ class StoreTamperedError(TwinlockError):
 class NotDelegatedError(RefusalError):
     """A supplier lists images, or hardware, that were not delegated to it: outside of its delegation, by mistake or not.
 
-    ``field`` is what goes beyond of the first one, ``target``. ``others`` are the next ones, ``count`` is the number of all.
+    ``field`` is what is beyond of the first one, ``target``: ``name`` or ``hardware``. ``others`` are the next ones, ``count`` is the number of all.
     """
 
     code = "not-delegated"
     clause = "Uptane 2.1.0 5.4.4.7"
-    template = "{role} lists {target}, but {field} {value} is not delegated to it (allowed: {allowed})"
+    template = "{role} lists {target}, but the {field} {value} is not delegated to it (allowed: {allowed})"
     hint = (
         "nothing was accepted; have the supplier remove what is not its own (`twinlock supplier remove`) and sign again, or "
         "delegate it too (`twinlock image delegate`)"
@@ -156,15 +157,23 @@ class RoleTakenError(RefusalError):
 class RoleReservedError(RoleTakenError):
     """A first file of a role, not signed by the keys that its delegators name: another supplier's name, or a wrong key file.
 
-    ``delegator`` is what brings it, ``owners`` are the roles that delegate to ``role``.
+    ``delegator`` is empty, as the file came in an outbox; ``owners`` are the roles that delegate to ``role``.
     """
 
-    template = "{delegator} has a first file of {role}, but the keys to which {owners} delegated {role} did not sign it"
+    template = "the outbox has a first file of {role}, but the keys to which {owners} delegated {role} did not sign it"
     hint = (
         "nothing was accepted; if you delegated that name to another supplier, have this one choose a name of its own "
         "(`twinlock supplier init --role`). If you delegated it to this one, you have another key file: compare key ids with "
         "the supplier by a channel that you trust before you delegate again"
     )
+    delegator: str = ""
+
+
+class MissingRoleFileError(UnlistedRoleError):
+    """A delegation to a role that has no file, neither in the repository nor in the outbox that delegates."""
+
+    template = "{delegator} delegates to the role {role}, which has no file"
+    delegator: str
 
 
 class UnacceptableEntryError(RefusalError):

@@ -53,7 +53,7 @@ from twinlock.repository.publishing.publish import publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
 from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root, keeping_signatures
 from twinlock.repository.publishing.root_ceremony import RootChanges, prepare_root, publish_root
-from twinlock.repository.publishing.rotation import named_keys, plan_of, rotate_roles
+from twinlock.repository.publishing.rotation import current_plan, named_keys, rotate_roles
 from twinlock.repository.signing.clock_record import set_time_source
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.time_source import checked_source
@@ -63,7 +63,7 @@ from twinlock.repository.store.object_names import root_object
 from twinlock.repository.store.ostree_commits import commit_id
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.prepared_root import PreparedRoot
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.state import open_repository, read_for_change, read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
 from twinlock.repository.workspace.workspace import Workspace, create_workspace
@@ -102,7 +102,7 @@ class ImageRepository:
         finished; one that is refused leaves nothing.
         Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
         """
-        wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+        wanted = PublishedProfiles(names=tuple(dict.fromkeys(("tuf", *wires))))
         for profile in profile_rules(wanted):
             profile.check_plans(keys or {})
         check_roles(keys or {})
@@ -345,7 +345,7 @@ class ImageRepository:
 
     def plan_of(self, role: str) -> KeyPlan:
         """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
-        return plan_of(self.workspace, role)
+        return current_plan(self.workspace, role)
 
     def prepare_root(self, target: str | Path, changes: RootChanges, *, for_aktualizr: bool = False) -> RootView:
         """Write the next Root to a file for others to sign (``root_signing.sign_root``).

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from twinlock.client.ecu.counters import CounterResets, check_counter
+from twinlock.client.ecu.counters import CounterResets, accept_counter
 from twinlock.client.storage.state import TrustedState
 from twinlock.testing.simulator.keys import make_key
 from twinlock.testing.simulator.world import START, World
@@ -45,15 +45,15 @@ def targets(version: int, nonce: str | None = None) -> Targets:
 
 def test_a_new_part_begins_at_one_and_the_old_part_goes_on_where_it_was(state: TrustedState) -> None:
     for counter in (1, 7, 9):
-        check_counter(state, OLD, report(counter))
-    check_counter(state, NEW, report(1))
+        accept_counter(state, OLD, report(counter))
+    accept_counter(state, NEW, report(1))
     for again in (9, 3, None):
         with pytest.raises(ReportReplayError) as caught:
-            check_counter(state, OLD, report(again))
+            accept_counter(state, OLD, report(again))
         assert (caught.value.attack, caught.value.last) == (Attack.REPLAY, "9")
-    check_counter(state, OLD, report(10))
+    accept_counter(state, OLD, report(10))
     with pytest.raises(ReportReplayError):
-        check_counter(state, NEW, report(1))
+        accept_counter(state, NEW, report(1))
 
 
 def test_a_reset_is_answered_until_targets_name_it_no_longer_and_the_counter_rises(state: TrustedState) -> None:
@@ -98,24 +98,24 @@ def test_a_primary_honours_the_reset_that_signed_targets_name_once(state: Truste
 
     def refused(offered: EcuReport, named: str | None = NONCE) -> None:
         with pytest.raises(ReportReplayError):
-            check_counter(state, OLD, offered, lambda: named)
+            accept_counter(state, OLD, offered, lambda: named)
 
-    check_counter(state, OLD, report(7))
-    check_counter(state, OLD, report(absurd))
+    accept_counter(state, OLD, report(7))
+    accept_counter(state, OLD, report(absurd))
     refused(report(100))
     refused(report(100, "cd" * 16))
     refused(report(100, NONCE), named=None)
-    check_counter(state, OLD, report(100, NONCE), lambda: NONCE)
+    accept_counter(state, OLD, report(100, NONCE), lambda: NONCE)
     refused(report(100, NONCE))  # the same again
     refused(report(99, NONCE))  # the nonce is used up
     refused(report(absurd, NONCE))
     refused(report(absurd))
-    check_counter(
+    accept_counter(
         state, OLD, report(101, NONCE), lambda: NONCE
     )  # its ECU repeats it until it has heard that it arrived
     refused(report(101))
     assert state.counter_of(ECU, OLD) == absurd  # it never falls
-    check_counter(state, OLD, report(absurd + 1))
+    accept_counter(state, OLD, report(absurd + 1))
 
 
 def test_after_a_reset_no_counter_goes_on_from_one_that_damage_made(state: TrustedState) -> None:

@@ -37,13 +37,13 @@ def state(path: Path) -> Iterator[TrustedState]:
 def test_a_burst_and_then_one_in_each_interval() -> None:
     now = [0.0]
     pace = WritePace(3, 10.0, lambda: now[0])
-    assert [pace.permits() for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [pace.take_permit() for _ in range(5)] == [True] * 3 + [False] * 2
     now[0] = 9.0
-    assert not pace.permits()
+    assert not pace.take_permit()
     now[0] = 20.0
-    assert [pace.permits() for _ in range(3)] == [True, True, False]
+    assert [pace.take_permit() for _ in range(3)] == [True, True, False]
     now[0] = 1e6
-    assert [pace.permits() for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [pace.take_permit() for _ in range(5)] == [True] * 3 + [False] * 2
 
 
 def test_no_counter_is_used_twice_wherever_the_process_dies(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A manifest judged in one go, as ``reception.py`` does in two steps with a look at the Image repository between."""
+"""A manifest judged in one go, as ``intake.py`` does in two steps with a look at the Image repository between."""
 
 from __future__ import annotations
 

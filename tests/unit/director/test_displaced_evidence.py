@@ -134,7 +134,7 @@ def test_one_vehicle_cannot_fill_the_disk(
     director.register(car.description())
     first = car.manifest()
     director.receive_manifest(first, vehicle=VIN)
-    monkeypatch.setattr(director._reception, "_policy", ManifestPolicy(daily_bytes=3 * len(first)))
+    monkeypatch.setattr(director._intake, "_policy", ManifestPolicy(daily_bytes=3 * len(first)))
     director.receive_manifest(car.manifest(now=at(minutes=1)), vehicle=VIN, now=at(minutes=1))
     for minutes in (2, 3):
         with pytest.raises(DailyLimitError):

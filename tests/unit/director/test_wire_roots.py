@@ -14,7 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from tests.unit.director.aktualizr_vehicle import AktualizrVehicle, canonical
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
 from twinlock.director.director import Director
-from twinlock.director.errors.operator import NewChainError, SettingError, UnknownProfileError, UnknownRootError
+from twinlock.director.errors.operator import (
+    NewChainError,
+    NoRootError,
+    SettingError,
+    UnknownProfileError,
+    UnknownRootError,
+)
 from twinlock.director.errors.vehicles import WireDisabledError
 from twinlock.director.model.settings import Settings
 from twinlock.director.setup.config import CONFIG, read_config
@@ -66,8 +72,9 @@ def check_chain(director: Director, length: int) -> None:
         for by in (signed, before or signed):
             assert len(signers(body, by)) >= by["roles"]["root"]["threshold"]
         before = signed
-    with pytest.raises(UnknownRootError):
+    with pytest.raises(UnknownRootError) as caught:
         director.root_bytes(length + 1, profile="aktualizr")
+    assert caught.value.version == length + 1
 
 
 def test_a_director_can_be_made_with_both(wired: Director) -> None:
@@ -83,8 +90,9 @@ def test_a_director_can_be_made_with_both(wired: Director) -> None:
 
 
 def test_one_without_has_none_and_serves_no_such_vehicle(director: Director) -> None:
-    with pytest.raises(UnknownRootError):
+    with pytest.raises(NoRootError) as absent:
         director.root_bytes(profile="aktualizr")
+    assert absent.value.fields() == {"profile": "aktualizr"}
     van = AktualizrVehicle()
     van.register(director)
     assert director.metadata(VIN, "1.root.json") is None

@@ -227,7 +227,7 @@ def test_the_numbers_in_the_text_are_the_programs() -> None:
     fetch, director = FetchSettings(), Settings()
     words = " ".join(TEXT.split())
     for number, sentence in (
-        (BUNDLE_BYTES, "Beside these: {:,} for a bundle"),
+        (BUNDLE_BYTES, "In addition: {:,} for a bundle"),
         (fetch.floor_bytes_per_s, "fewer than {:,} bytes per second"),
         (int(fetch.window_s), "a window of {} s of waiting"),
         (int(fetch.deadline_s), "takes more than {} s"),

@@ -53,7 +53,7 @@ REFUSED = {
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_the_same_origin_is_followed(location: bytes, place: str, status: int) -> None:
     chain = RedirectChain(URL)
-    assert chain.leads_on(status, location)
+    assert chain.follow(status, location)
     assert chain.place == place
 
 
@@ -61,7 +61,7 @@ def test_the_same_origin_is_followed(location: bytes, place: str, status: int) -
 def test_another_origin_is_refused(location: bytes, reason: str) -> None:
     chain = RedirectChain(URL)
     with pytest.raises(FetchError) as caught:
-        chain.leads_on(302, location)
+        chain.follow(302, location)
     assert (caught.value.url, caught.value.status) == (URL, 302)
     assert reason in caught.value.reason
     assert caught.value.reason.isascii()
@@ -70,35 +70,35 @@ def test_another_origin_is_refused(location: bytes, reason: str) -> None:
 
 def test_a_long_address_is_cut_in_the_reason() -> None:
     with pytest.raises(FetchError) as caught:
-        RedirectChain(URL).leads_on(302, b"http://other/" + b"\xff" * 10_000)
+        RedirectChain(URL).follow(302, b"http://other/" + b"\xff" * 10_000)
     assert len(caught.value.reason) < 300
 
 
 @pytest.mark.parametrize("status", [200, 206, 300, 304, 305, 306, 404, 500])
 def test_no_other_status_leads_on(status: int) -> None:
-    assert not RedirectChain(URL).leads_on(status, b"/y")
+    assert not RedirectChain(URL).follow(status, b"/y")
 
 
 def test_only_a_get_with_a_place_to_go_leads_on() -> None:
-    assert not RedirectChain(URL).leads_on(302, None)
+    assert not RedirectChain(URL).follow(302, None)
     for method in ("PUT", "POST", "HEAD"):
-        assert not RedirectChain(URL, method).leads_on(302, b"/y")
+        assert not RedirectChain(URL, method).follow(302, b"/y")
 
 
 def test_a_chain_ends_after_three() -> None:
     chain = RedirectChain(URL)
     for number in range(MOST_REDIRECTS):
-        assert chain.leads_on(302, f"/{number}".encode())
+        assert chain.follow(302, f"/{number}".encode())
     assert chain.place == "http://host:80/2"
     with pytest.raises(FetchError, match="more than 3 redirects"):
-        chain.leads_on(302, b"/3")
+        chain.follow(302, b"/3")
 
 
 def test_each_redirect_is_judged_from_the_one_before() -> None:
     chain = RedirectChain("http://me:TEST@host/a/x")
-    assert chain.leads_on(302, b"y")
+    assert chain.follow(302, b"y")
     assert chain.place == "http://me:TEST@host/a/y"
-    assert chain.leads_on(302, b"http://host/b/z")
+    assert chain.follow(302, b"http://host/b/z")
     assert chain.place == "http://host/b/z"
-    assert chain.leads_on(302, b"w")
+    assert chain.follow(302, b"w")
     assert chain.place == "http://host/b/w"

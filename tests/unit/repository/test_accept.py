@@ -12,6 +12,7 @@ from tuf.api.metadata import DelegatedRole, Delegations, Metadata, SuccinctRoles
 
 from tests.unit.repository.conftest import Acme, HandClock
 from twinlock.repository.errors import (
+    MissingRoleFileError,
     NotDelegatedError,
     OutboxImageError,
     RoleReservedError,
@@ -28,7 +29,6 @@ from twinlock.trust.errors.metadata import (
     MalformedError,
     RollbackError,
     ThresholdError,
-    UnlistedRoleError,
     UnsafePathError,
 )
 
@@ -141,14 +141,14 @@ def test_a_name_outside_the_delegation(expecting: ImageRepository, acme: Acme) -
     assert (error.role, error.target, error.field, error.allowed) == (
         "acme",
         "brake/brake.bin",
-        "the name",
+        "name",
         ("acme/*",),
     )
 
 
 def test_a_name_deeper_than_the_pattern(expecting: ImageRepository, acme: Acme) -> None:
     acme.sign("acme/deep/x.bin")
-    assert refused(expecting, acme.outbox, NotDelegatedError).field == "the name"
+    assert refused(expecting, acme.outbox, NotDelegatedError).field == "name"
 
 
 def test_hardware_outside_the_delegation(expecting: ImageRepository, acme: Acme) -> None:
@@ -281,7 +281,8 @@ def test_a_further_role_without_its_file(
     acme.place.delegate("sub", keys=[sub.public_key_file], paths=["acme/*"], outbox=sub.path / "outbox")
     acme.sign()
     (acme.outbox / "metadata/sub.json").unlink()
-    assert "sub" in refused(expecting, acme.outbox, UnlistedRoleError).role
+    error = refused(expecting, acme.outbox, MissingRoleFileError)
+    assert (error.code, error.role, error.delegator) == ("unlisted-role", "sub", "acme")
 
 
 def test_a_further_role_cannot_go_beyond_what_its_delegator_was_given(
@@ -414,7 +415,7 @@ def test_a_first_file_by_another_supplier_of_the_same_name(
     other = SupplierWorkspace.create(tmp_path / "other", role="acme", clock=clock)
     other.sign()
     error = refused(expecting, other.path / "outbox", RoleReservedError)
-    assert (error.code, error.role, error.owners) == ("role-taken", "acme", ("targets",))
+    assert (error.code, error.delegator, error.role, error.owners) == ("role-taken", "", "acme", ("targets",))
     assert "image delegate" not in error.hint
     acme.sign()
     assert expecting.accept(acme.outbox) == ("acme",)
@@ -461,7 +462,7 @@ def test_the_owner_cannot_take_it_either(crowded: tuple[ImageRepository, Supplie
     assert repository.status().staged_delegations == ()
 
 
-@pytest.mark.parametrize(("bits", "error"), [(1, UnlistedRoleError), (32, LimitError)])
+@pytest.mark.parametrize(("bits", "error"), [(1, MissingRoleFileError), (32, LimitError)])
 def test_hash_bins_without_their_files(
     expecting: ImageRepository, acme: Acme, bits: int, error: type[TwinlockError]
 ) -> None:

@@ -15,7 +15,7 @@ from twinlock.repository.errors import ConfigMemberError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.repository.workspace.config import RepositoryConfig, read_config
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.errors.local import StorageError
 
@@ -44,25 +44,27 @@ TAKEN_OVER = {
     "aktualizr": {"rootOffset": 0},
     "first": {"root": 3, "timestamp": 7, "takenOver": "abc"},
 }
-SECOND = Wires().with_aktualizr(root_offset=2)
+SECOND = PublishedProfiles().with_aktualizr(root_offset=2)
 
 
 @pytest.mark.parametrize(
     ("wires", "body"),
     [
-        (Wires(), PLAIN),
+        (PublishedProfiles(), PLAIN),
         (SECOND, BOTH),
         (SECOND.with_hand_over(version=4, stranded=["aa"], until=date(2026, 1, 2)), HANDED_OVER),
-        (Wires(first_root=3, first_timestamp=7, taken_over="abc"), TAKEN_OVER),
+        (PublishedProfiles(first_root=3, first_timestamp=7, taken_over="abc"), TAKEN_OVER),
     ],
 )
-def test_a_configuration_is_written_and_read_alike(tmp_path: Path, wires: Wires, body: dict[str, Any]) -> None:
+def test_a_configuration_is_written_and_read_alike(
+    tmp_path: Path, wires: PublishedProfiles, body: dict[str, Any]
+) -> None:
     data = RepositoryConfig.new(Periods(), wires).encode()
     assert data == json.dumps(body, indent=2).encode() + b"\n"
     (tmp_path / "config.json").write_bytes(data)
     config = read_config(tmp_path)
     assert (config.profiles, config.validity.periods(Periods())) == (wires, Periods())
-    assert config.with_wires(Wires()).encode() == json.dumps(PLAIN, indent=2).encode() + b"\n"
+    assert config.with_wires(PublishedProfiles()).encode() == json.dumps(PLAIN, indent=2).encode() + b"\n"
 
 
 def test_a_role_left_out_has_its_usual_validity(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tests.unit.repository.conftest import Acme
 from tests.unit.repository.test_publish import tree
 from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, write_delegations
 from twinlock.repository.authoring.next_publication import NextPublication
-from twinlock.repository.errors import StoreTamperedError
+from twinlock.repository.errors import MissingRoleFileError, StoreTamperedError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.publishing.publish import commit
@@ -16,7 +16,7 @@ from twinlock.repository.signing.sign import sign_file
 from twinlock.repository.workspace.state import read_state
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.images import ImageNotFoundError
-from twinlock.trust.errors.metadata import MalformedError, RoleRemovedError, ThresholdError, UnlistedRoleError
+from twinlock.trust.errors.metadata import MalformedError, RoleRemovedError, ThresholdError
 
 
 @pytest.fixture
@@ -24,11 +24,14 @@ def candidate(filled: ImageRepository) -> NextPublication:
     return NextPublication(read_state(filled.workspace))
 
 
-def refused(repository: ImageRepository, candidate: NextPublication, error: type[TwinlockError], *images: str) -> None:
+def refused(
+    repository: ImageRepository, candidate: NextPublication, error: type[TwinlockError], *images: str
+) -> TwinlockError:
     before = tree(repository)
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         commit(candidate, images=images)
     assert tree(repository) == before
+    return caught.value
 
 
 def to_acme(acme: Acme) -> AuthoredDelegation:
@@ -38,7 +41,8 @@ def to_acme(acme: Acme) -> AuthoredDelegation:
 
 def test_a_delegation_to_a_role_without_a_file(filled: ImageRepository, candidate: NextPublication, acme: Acme) -> None:
     write_delegations(candidate.edit_targets(), [to_acme(acme)])
-    refused(filled, candidate, UnlistedRoleError)
+    error = refused(filled, candidate, MissingRoleFileError)
+    assert (error.fields()["role"], error.fields()["delegator"]) == ("acme", "targets")
 
 
 def test_a_delegated_file_that_other_keys_signed(

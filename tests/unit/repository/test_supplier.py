@@ -16,7 +16,7 @@ from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyKind, KeyPlan
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import NewerStateError, OperatorFileError, PassphraseError
+from twinlock.trust.errors.local import NewerStateError, OperatorFileError, PassphraseError, StorageError
 from twinlock.trust.errors.metadata import ThresholdError, UnsafePathError
 
 
@@ -137,6 +137,42 @@ def test_a_further_delegation_needs_a_file_that_its_keys_signed(acme: Acme, tmp_
     assert acme.place.show().delegations == ()
     with pytest.raises(UsageError):
         acme.place.undelegate("sub")
+
+
+def test_what_a_further_supplier_signed_is_judged_before_any_of_it_is_taken(
+    acme: Acme, tmp_path: Path, clock: HandClock
+) -> None:
+    """The last of several roles lists an image with other bytes: nothing of the others is taken either."""
+    tier3, sub = (SupplierWorkspace.create(tmp_path / name, role=name, clock=clock) for name in ("tier3", "sub"))
+    for place, name in ((tier3, "tier3"), (sub, "sub")):
+        source = tmp_path / f"{name}.bin"
+        source.write_bytes(name.encode())
+        place.add_image(source, f"acme/{name}.bin", hardware_ids=["hw-9"], release_counter=1)
+        place.sign()
+    sub.delegate("tier3", keys=[tier3.public_key_file], paths=["acme/*"], outbox=tier3.path / "outbox")
+    sub.sign()
+    damaged = [*(sub.path / "outbox/targets").rglob("*.tier3.bin")]
+    for path in damaged:
+        path.write_bytes(b"other")
+    acme.sign()
+    before = held(acme.outbox)
+
+    def delegate() -> None:
+        acme.place.delegate("sub", keys=[sub.public_key_file], paths=["acme/*"], outbox=sub.path / "outbox")
+
+    assert damaged
+    with pytest.raises(StorageError):
+        delegate()
+    assert held(acme.outbox) == before
+    for path in damaged:
+        path.write_bytes(b"tier3")
+    delegate()
+    assert len(held(acme.outbox).keys() - before.keys()) == len(held(sub.path / "outbox"))
+
+
+def held(outbox: Path) -> dict[str, bytes]:
+    files = (path for path in outbox.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(outbox)): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize(

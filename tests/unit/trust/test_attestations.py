@@ -63,4 +63,4 @@ def test_it_answers_the_question_that_was_asked() -> None:
     assert check_attestation(DATA, _root(), nonce="ff").time == WORLD.now
     with pytest.raises(AttestationError) as caught:
         check_attestation(DATA, _root(), nonce="0b")
-    assert caught.value.reason == "it does not answer the nonce that was sent"
+    assert caught.value.reason == "the attestation does not answer the nonce that was sent"

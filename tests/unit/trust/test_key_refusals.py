@@ -11,7 +11,7 @@ from twinlock.trust.keys.public_keys import load_key
 
 KEYS = KeyPool()
 ED25519 = KEYS("a").public["keyval"]["public"]
-LENGTH = "it cannot be read as ed25519: an ed25519 key is 64 hexadecimal digits"
+LENGTH = "the value cannot be read as ed25519: an ed25519 key is 64 hexadecimal digits"
 TYPES = {"ed25519": "ed25519", "ecdsa": "ecdsa-sha2-nistp256", "rsa": "rsassa-pss-sha256", "ml-dsa": "ml-dsa-44/1"}
 
 
@@ -46,23 +46,23 @@ def test_a_type_or_scheme_that_nobody_here_knows() -> None:
 @pytest.mark.parametrize(
     ("keytype", "is_none"),
     [
-        ("ecdsa", "it is not an ECDSA key on secp256r1"),
-        ("rsa", "it is not an RSA key"),
-        ("ml-dsa", "it is not an MLDSA44PublicKey"),
+        ("ecdsa", "this is not an ECDSA key on secp256r1"),
+        ("rsa", "this is not an RSA key"),
+        ("ml-dsa", "this is not an MLDSA44PublicKey"),
     ],
 )
 def test_a_key_of_another_type(keytype: str, is_none: str) -> None:
     for kind in ("ecdsa-p256", "ecdsa-p384", "rsa", "ml-dsa-44", "ml-dsa-65"):
         key = KEYS("a", kind).public
         if key["scheme"] != TYPES[keytype]:
-            expected = f"it cannot be read as {keytype}: {is_none}"
+            expected = f"the value cannot be read as {keytype}: {is_none}"
             assert refused(keytype, TYPES[keytype], key["keyval"]["public"]) == expected
 
 
 def test_what_is_no_key_at_all() -> None:
     for keytype, scheme in TYPES.items():
         for public in ("", "x", "-----BEGIN PUBLIC KEY-----", "\u00e4", "\x00"):
-            assert refused(keytype, scheme, public).startswith(f"it cannot be read as {keytype}: ")
+            assert refused(keytype, scheme, public).startswith(f"the value cannot be read as {keytype}: ")
 
 
 def test_keys_are_equal_by_id_scheme_and_material() -> None:

@@ -9,18 +9,18 @@ import pytest
 from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.names import MAX_SEGMENT_BYTES, identifier, role_file, target_path
 
-ABSOLUTE = "it is absolute"
-BACKSLASH = "it holds a backslash"
+ABSOLUTE = "absolute paths are not allowed"
+BACKSLASH = "backslashes are not allowed"
 SLASH = "an identifier holds no slash or backslash"
 DOTS = "a segment is empty, '.' or '..'"
 END = "a segment ends in a dot or a space"
 CHARACTER = 'a segment holds one of < > : " | ? *'
 DEVICE = "a segment names a Windows device"
-CONTROL = "it holds a control character"
-UNICODE = "it is not valid Unicode"
-NORMAL = "it is not in Unicode normal form C"
+CONTROL = "control characters are not allowed"
+UNICODE = "valid Unicode is required"
+NORMAL = "Unicode normal form C is required"
 LONG = f"a segment is longer than {MAX_SEGMENT_BYTES} bytes"
-NO_FILE = "it cannot be the name of a file"
+NO_FILE = "a file cannot have this name"
 LONGEST = "/".join(["x" * MAX_SEGMENT_BYTES] * 8) + "/" + "y" * 8  # 1024 bytes
 
 
@@ -75,10 +75,10 @@ def test_what_is_just_inside(name: str) -> None:
 
 
 def test_lengths() -> None:
-    assert refused(target_path, "") == ("", "it is empty or longer than 1024 bytes")
-    assert refused(target_path, LONGEST + "y") == (LONGEST[:80], "it is empty or longer than 1024 bytes")
-    assert refused(identifier, "") == ("", "it is empty or longer than 128 bytes")
-    assert refused(identifier, "y" * 129) == ("y" * 80, "it is empty or longer than 128 bytes")
+    assert refused(target_path, "") == ("", "a length from 1 to 1024 bytes is required")
+    assert refused(target_path, LONGEST + "y") == (LONGEST[:80], "a length from 1 to 1024 bytes is required")
+    assert refused(identifier, "") == ("", "a length from 1 to 128 bytes is required")
+    assert refused(identifier, "y" * 129) == ("y" * 80, "a length from 1 to 128 bytes is required")
     assert refused(identifier, "y" * 128) == ("y" * 80, LONG)
     assert refused(target_path, "z/" + "y" * 127) == ("z/" + "y" * 78, LONG)
 
@@ -104,5 +104,5 @@ def test_a_role_that_just_can(role: str) -> None:
 
 
 def test_an_empty_role() -> None:
-    assert refused(role_file, "") == ("", "it is empty or longer than 1024 bytes")
-    assert refused(role_file, "\u00e4" * 513) == ("\u00e4" * 80, "it is empty or longer than 1024 bytes")
+    assert refused(role_file, "") == ("", "a length from 1 to 1024 bytes is required")
+    assert refused(role_file, "\u00e4" * 513) == ("\u00e4" * 80, "a length from 1 to 1024 bytes is required")

@@ -80,7 +80,7 @@ class Limits(NamedTuple):
     delegation_depth: int = 32  # a supply chain is a handful of tiers
     delegations_per_role: int = 20_000  # 16,384 bins written out one by one still fit
     keys: int = 1_024  # per Root or delegation
-    hashes: int = 8  # per file; each costs a pass over the image
+    hashes: int = 8  # per file; each costs one hash over the whole image
     name_patterns: int = 4_096  # per delegation
 
     def values_in(self, size: int) -> int:
@@ -94,7 +94,7 @@ DEFAULT_LIMITS = Limits()
 def provision(values: Mapping[str, int]) -> Limits:
     """The default limits with ``values`` in place of some; sizes follow from counts unless they are given themselves.
 
-    Raises: LimitSettingError for a name that is none, and for what is not an integer from 1.
+    Raises: LimitSettingError for an unknown name, and for a value that is not an integer from 1.
     """
     for name, value in values.items():
         if name not in Limits._fields:

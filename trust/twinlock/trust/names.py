@@ -39,7 +39,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HIDDEN = frozenset({"Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
 _NOT_IN_FILES = re.compile(r'[<>:"|?*]')
 
-# Names that Windows gives to devices, whatever the extension; a gateway or a supplier's desk may run Windows.
+# Names that Windows gives to devices, whatever the extension; a gateway or a supplier's computer may run Windows.
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))],
 )
@@ -60,9 +60,9 @@ def target_path(value: str) -> TargetPath:
     """
     _check_text(value, MAX_NAME_BYTES)
     if value.startswith("/") or value[1:2] == ":":
-        raise UnsafePathError(path=value, reason="it is absolute")
+        raise UnsafePathError(path=value, reason="absolute paths are not allowed")
     if "\\" in value:
-        raise UnsafePathError(path=value, reason="it holds a backslash")
+        raise UnsafePathError(path=value, reason="backslashes are not allowed")
     for segment in value.split("/"):
         _check_segment(value, segment)
     return TargetPath(value)
@@ -102,7 +102,7 @@ def role_file(role: str) -> str:
 
         encoded = quote(role, safe="")
     if len(encoded) > MAX_SEGMENT_BYTES or not encoded.strip("."):
-        raise UnsafePathError(path=role, reason="it cannot be the name of a file")
+        raise UnsafePathError(path=role, reason="a file cannot have this name")
     return encoded
 
 
@@ -110,13 +110,13 @@ def _check_text(value: str, limit: int) -> None:
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        raise UnsafePathError(path=ascii(value), reason="it is not valid Unicode") from None
+        raise UnsafePathError(path=ascii(value), reason="valid Unicode is required") from None
     if not value or size > limit:
-        raise UnsafePathError(path=value[:80], reason=f"it is empty or longer than {limit} bytes")
+        raise UnsafePathError(path=value[:80], reason=f"a length from 1 to {limit} bytes is required")
     if _CONTROL.search(value):
-        raise UnsafePathError(path=ascii(value), reason="it holds a control character")
+        raise UnsafePathError(path=ascii(value), reason="control characters are not allowed")
     if not unicodedata.is_normalized("NFC", value):
-        raise UnsafePathError(path=value, reason="it is not in Unicode normal form C")
+        raise UnsafePathError(path=value, reason="Unicode normal form C is required")
 
 
 def _check_segment(path: str, segment: str) -> None:

@@ -23,7 +23,7 @@ from twinlock.cli.director import serving as director_serving
 from twinlock.cli.director import status as director_status
 from twinlock.cli.director import vehicle as director_vehicle
 from twinlock.cli.director.orders import open_director
-from twinlock.cli.director.wire import wire
+from twinlock.cli.director.wire import WIRES, wire
 from twinlock.cli.shared.actor import ACTOR, actor
 from twinlock.cli.shared.batches import read_documents, show_batch, skip_refused_option
 from twinlock.cli.shared.first_contact import ask_unless, offline_option
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from twinlock.director.model.settings import Settings
     from twinlock.repository.keys.keyring import Keyring
     from twinlock.repository.signing.named_keys import NamedKey
-
-WIRES = ("aktualizr",)  # in addition to tuf, which is always published
 
 
 @click.group()

@@ -22,7 +22,7 @@ from twinlock.cli.shared.output import Output, Verbatim, output_options, table, 
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import passphrase_option
 from twinlock.cli.signing.client_support import note_kinds
-from twinlock.cli.signing.root_signing import (
+from twinlock.cli.signing.root_commands import (
     cancel_root_command,
     publish_hints,
     publish_root_command,

@@ -22,7 +22,7 @@ from twinlock.cli.shared.passphrase import (
     passphrase_option,
     plain_keys_option,
 )
-from twinlock.cli.signing.root_signing import root_lines
+from twinlock.cli.signing.root_commands import root_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

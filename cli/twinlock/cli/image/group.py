@@ -30,7 +30,7 @@ from twinlock.cli.shared.passphrase import new_passphrase, passphrase_option, pl
 from twinlock.cli.shared.serving_options import serving_options
 from twinlock.cli.signing.client_support import note_kinds
 from twinlock.cli.signing.keys import keys_group
-from twinlock.cli.signing.root_signing import quorum
+from twinlock.cli.signing.root_commands import quorum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -26,7 +26,7 @@ from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import passphrase_option
 from twinlock.cli.signing.client_support import demand_note, note_kinds
-from twinlock.cli.signing.root_signing import (
+from twinlock.cli.signing.root_commands import (
     cancel_root_command,
     publish_hints,
     publish_root_command,

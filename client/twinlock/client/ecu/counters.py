@@ -45,7 +45,7 @@ class CounterResets:
         return self._state.reserve_counter(at_least=int(now.timestamp()), stated=now, most=MAX_COUNTER), nonce
 
 
-def check_counter(
+def accept_counter(
     state: TrustedState, key: PublicKey, report: EcuReport, named: Callable[[], str | None] = lambda: None
 ) -> None:
     """Refuse a report whose counter ``key`` has signed before, and keep the counter of one that is new.

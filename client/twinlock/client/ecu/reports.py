@@ -9,7 +9,7 @@ from twinlock.client.ecu.clock import Clock
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import KEY_TYPES
-from twinlock.client.storage.metadata import Wires
+from twinlock.client.storage.metadata import RepositoryProfiles
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.errors.local import ProfileError
@@ -125,12 +125,12 @@ def report_profile(director: WireProfile) -> ReportProfile:
     return AktualizrReports() if director is AKTUALIZR else TufReports()
 
 
-def check_reporting_key(wires: Wires, key: PublicKey) -> None:
+def check_reporting_key(wires: RepositoryProfiles, key: PublicKey) -> None:
     """Refuse, before anything runs, an ECU key whose reports the Director's profile cannot carry. Raises: ProfileError."""
     report_profile(wires.get(DIRECTOR, TUF)).reporting_key(key)
 
 
-def check_key_type(wires: Wires, ecu: str, key_type: str) -> None:
+def check_key_type(wires: RepositoryProfiles, ecu: str, key_type: str) -> None:
     """``check_reporting_key`` for a key that is not made yet. Raises: ProfileError."""
     director = wires.get(DIRECTOR, TUF)
     known = report_profile(director).key_types

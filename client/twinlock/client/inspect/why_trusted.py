@@ -136,9 +136,7 @@ class _Account:
             outcome = drive(steps, _offline)
             self.chain.extend(self._delegated_links(outcome.trusted, outcome.chain))
             if outcome.entry is None:
-                raise ImageNotFoundError(
-                    target=self.path, repository=repository.name, hardware_id=hardware_id or "any hardware"
-                )
+                raise ImageNotFoundError(target=self.path, repository=repository.name, hardware_id=hardware_id or "any")
             check_match(ordered, outcome.entry, repository=repository.name, policy=self.settings.policy)
             ordered = complete_entry(ordered, outcome.entry, with_address=repository.wire.addresses_images)
         return ordered

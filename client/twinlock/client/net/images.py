@@ -15,7 +15,7 @@ from urllib.parse import quote
 from twinlock.client.model.cancellation import in_thread, log_hidden_failure
 from twinlock.client.net.slow_retrieval import worst_fault
 from twinlock.client.net.transport import Reply, Transport, with_retries
-from twinlock.client.storage.metadata import Wires
+from twinlock.client.storage.metadata import RepositoryProfiles
 from twinlock.client.storage.staging import ImageArrival, Staging
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.images import EndlessDataError
@@ -32,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def image_urls(
-    image: ApprovedImage, urls: Mapping[RepositoryName, tuple[str, ...]], wires: Wires = NOTHING
+    image: ApprovedImage, urls: Mapping[RepositoryName, tuple[str, ...]], wires: RepositoryProfiles = NOTHING
 ) -> tuple[str, ...]:
     """Where ``image`` may be fetched, best first: its download URL, then the agreeing repositories by their own naming.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.slow_retrieval import worst_fault
 from twinlock.client.net.transport import Transport, with_retries
-from twinlock.client.storage.metadata import Wires
+from twinlock.client.storage.metadata import RepositoryProfiles
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import FetchError, TransportError
@@ -58,7 +58,7 @@ class MetadataFetcher:
     """
 
     def __init__(
-        self, transport: Transport, urls: Mapping[RepositoryName, tuple[str, ...]], wires: Wires = NOTHING
+        self, transport: Transport, urls: Mapping[RepositoryName, tuple[str, ...]], wires: RepositoryProfiles = NOTHING
     ) -> None:
         self._transport = transport
         self._urls = urls

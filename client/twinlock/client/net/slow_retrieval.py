@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from twinlock.client.model.cancellation import log_hidden_failure
@@ -28,20 +28,17 @@ class SpeedWatch:
     ``floor_bytes_per_s`` 0 switches the floor off; a wait of a whole window for nothing at all still ends.
     """
 
-    def __init__(
-        self, url: str, *, floor_bytes_per_s: int, window_s: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, url: str, *, floor_bytes_per_s: int, window_s: float) -> None:
         self._url = url
         self._floor = floor_bytes_per_s
         self._window_s = window_s
-        self._clock = clock
         self._waited_s = 0.0
         self._bytes = 0
         self._before = (0.0, 0)  # seconds waited and bytes received in windows that are over
 
     async def wait(self, coming: Awaitable[T]) -> T:
         """Wait for the next piece, at most for a window. Raises: SlowRetrievalError."""
-        started = self._clock()
+        started = time.monotonic()
         try:
             async with asyncio.timeout(self._window_s):
                 return await coming
@@ -49,7 +46,7 @@ class SpeedWatch:
             log_hidden_failure(late, "the wait for the next bytes")
             raise self._slow(f"nothing arrived for {self._window_s:g} s", 0) from None
         finally:
-            self._waited_s += self._clock() - started
+            self._waited_s += time.monotonic() - started
 
     def count(self, received: int) -> None:
         """Count a piece of ``received`` bytes. Raises: SlowRetrievalError."""

@@ -151,7 +151,7 @@ class Transport:
             sending = session.request(method, target, headers=headers, data=body, allow_redirects=False, ssl=tls)
             # No window fits an upload: its answer comes only at the end, however long it takes.
             response = await (watch.wait(sending) if body is None else sending)
-            if not _leads_on(chain, response):
+            if not _follow(chain, response):
                 return response
 
     def _open(self) -> aiohttp.ClientSession:
@@ -212,12 +212,12 @@ def _origin(url: URL) -> _Origin:
     return url.scheme, url.host, url.port
 
 
-def _leads_on(chain: RedirectChain, response: aiohttp.ClientResponse) -> bool:
-    """See ``RedirectChain.leads_on``. A redirect is closed, whether it is followed or refused."""
+def _follow(chain: RedirectChain, response: aiohttp.ClientResponse) -> bool:
+    """See ``RedirectChain.follow``. A redirect is closed, whether it is followed or refused."""
     location = response.headers.get("Location")
     received = None if location is None else location.encode("utf-8", "surrogateescape")  # the inverse of aiohttp
     try:
-        followed = chain.leads_on(response.status, received)
+        followed = chain.follow(response.status, received)
     except FetchError:
         response.close()
         raise

@@ -12,7 +12,7 @@ step     what                                                where
 4        images, all of them, before any ECU is touched      ``_download``
 5        time to Secondaries                                 ``Secondaries.pass_time``
 6        metadata to Secondaries                             ``Secondaries.pass_metadata``
-7        the last look, then images to Secondaries and ours  ``_is_superseded``, ``_install``
+7        the last look, then images to Secondaries and ours  ``_take_last_look``, ``_install``
 =======  ==================================================  ===========================
 """
 
@@ -153,15 +153,15 @@ class UpdateCycle:
         for _ in range(_LOOKS):
             files = await self._download(decision)
             wants = await self._inform_secondaries(decision)
-            if not decision.approved or not await self._is_superseded(decision):
+            if not decision.approved or not await self._take_last_look(decision):
                 await self._install(decision, files, wants)
                 return
             decision = await self._verify(self.services.clock.now())
         reason = f"the Director published newer metadata at each of {_LOOKS} checks, so nothing was installed"
         raise ConflictError(what="the order for this vehicle", reason=reason)
 
-    async def _is_superseded(self, decision: Decision) -> bool:
-        """The last look at the Director's Timestamp. If it is unavailable or refused, the approval is valid until its own expiry."""
+    async def _take_last_look(self, decision: Decision) -> bool:
+        """Whether the Director has published anything since, by its Timestamp. If that is unavailable or refused, the approval is valid until its own expiry."""
         services, config = self.services, self.services.config
         self._step = Step.LAST_LOOK
         steps = is_superseded(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twinlock.client.ecu.config import FetchSettings, SecondarySettings
-from twinlock.client.ecu.counters import check_counter, named_reset
+from twinlock.client.ecu.counters import accept_counter, named_reset
 from twinlock.client.ecu.reports import report_profile
 from twinlock.client.link.protocol import SecondaryLink
 from twinlock.client.model.errors import SecondaryTimeoutError
@@ -19,7 +19,7 @@ from twinlock.client.model.results import Problem, Step
 from twinlock.client.net.director import DirectorLink
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.primary.secondary_bundles import SecondaryBundles
-from twinlock.client.storage.metadata import Wires
+from twinlock.client.storage.metadata import RepositoryProfiles
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
@@ -88,7 +88,7 @@ class Secondaries:
         self,
         members: Collection[LinkedSecondary],
         state: TrustedState,
-        wires: Wires = NOTHING,
+        wires: RepositoryProfiles = NOTHING,
         *,
         limits: Limits,
         policy: Policy,
@@ -236,7 +236,7 @@ class Secondaries:
         key = self._profile.reporting_key(member.settings.key)
         report = verify_report(signed, key)
         self._adopt_counter(member.ecu, key)
-        check_counter(self._state, key, report, lambda: named_reset(self._state, member.ecu))
+        accept_counter(self._state, key, report, lambda: named_reset(self._state, member.ecu))
 
     def _adopt_counter(self, ecu: EcuId, key: PublicKey) -> None:
         """Store the counter of the stored report if an earlier version of this software kept none by key."""

@@ -9,7 +9,7 @@ from typing import Any
 from twinlock.client.ecu.config import SecondarySettings
 from twinlock.client.net.metadata import MetadataFetcher
 from twinlock.client.storage.bundle import Bundle, Needs, make_bundle
-from twinlock.client.storage.metadata import StoredFile, Wires
+from twinlock.client.storage.metadata import RepositoryProfiles, StoredFile
 from twinlock.client.storage.needed_files import fetch_links, visited_roles
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import RefusalError
@@ -35,7 +35,7 @@ class SecondaryBundles:
         repositories: RepositoryMap,
         *,
         state: TrustedState,
-        wires: Wires,
+        wires: RepositoryProfiles,
         limits: Limits,
         policy: Policy,
         fetcher: MetadataFetcher,

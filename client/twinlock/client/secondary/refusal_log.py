@@ -45,7 +45,7 @@ class RefusalLog:
             count = waiting.evidence.occurrences + 1
             first = waiting.evidence.first
             event = event._replace(evidence=event.evidence._replace(occurrences=count, first=first))
-        if not self._pace(sort).permits():
+        if not self._pace(sort).take_permit():
             self._waiting[sort] = event
             return
         self._state.store_refusal(LastRefusal.of(error, step=step.value, now=verified))
@@ -54,7 +54,7 @@ class RefusalLog:
     def flush(self) -> None:
         """Store what waits and is due, before a report. Raises: StorageError."""
         for sort in list(self._waiting):
-            if self._pace(sort).permits():
+            if self._pace(sort).take_permit():
                 self._evidence.add(self._waiting.pop(sort))
 
     def acknowledged(self) -> None:

@@ -193,7 +193,7 @@ class Secondary:
             self._note(error, Step.METADATA, now)
             raise error from raised
         # Anyone can send the same bundle again and again.
-        if decision.approved != self._decided or self._deciding.permits():
+        if decision.approved != self._decided or self._deciding.take_permit():
             self._state.store_verified_time(decision.now)
             self._state.store_decision(decision)
             self._decided = decision.approved

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from twinlock.client.storage.bundle_reader import WHAT, BundleReader, malformed
-from twinlock.client.storage.metadata import StoredFile, Wires
+from twinlock.client.storage.metadata import RepositoryProfiles, StoredFile
 from twinlock.trust.engine.commands import ABSENT, Absent, Fetch
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.metadata import LimitError
@@ -123,7 +123,7 @@ def make_bundle(
     verification: Verification,
     repositories: Iterable[RepositoryName],
     stored: Callable[[RepositoryName], list[StoredFile]],
-    wires: Wires = NOTHING,
+    wires: RepositoryProfiles = NOTHING,
     *,
     needs: Needs | None = None,
 ) -> Bundle:
@@ -140,7 +140,7 @@ def make_bundle(
 
 
 def _named(
-    name: RepositoryName, files: Iterable[StoredFile], wires: Wires, needs: Needs, *, bare: str
+    name: RepositoryName, files: Iterable[StoredFile], wires: RepositoryProfiles, needs: Needs, *, bare: str
 ) -> dict[str, bytes]:
     wire = wires.get(name, TUF)
     named = {wire.file_name(ROOT, version): data for version, data in needs.links.get(name, NOTHING).items()}

@@ -22,7 +22,7 @@ from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 
-Wires: TypeAlias = Mapping[RepositoryName, WireProfile]
+RepositoryProfiles: TypeAlias = Mapping[RepositoryName, WireProfile]
 """The profiles of repositories; any that is not named is in ``tuf``."""
 
 
@@ -47,7 +47,7 @@ class MetadataStore:
     def __init__(
         self,
         database: Database,
-        wires: Wires = NOTHING,
+        wires: RepositoryProfiles = NOTHING,
         *,
         limits: Limits,
         proven: bool = True,

@@ -47,7 +47,7 @@ class ReportLog:
         return counter
 
     def _reserve(self, at_least: int, stated: datetime | None, most: int | None) -> range:
-        size = 1 if self._reserving.permits() else BLOCK
+        size = 1 if self._reserving.take_permit() else BLOCK
         with self._database.transaction("reserve a report counter in") as connection:
             row = connection.execute("SELECT value FROM facts WHERE name = 'counter'").fetchone()
             last = int(row[0]) if row else 0
@@ -80,7 +80,7 @@ class ReportLog:
         After a crash an ECU forgets nothing for the acknowledgement of one that was lost, and reports its evidence again.
         """
         self._remembered = list(reports)
-        if self._remembering.permits():
+        if self._remembering.take_permit():
             with self._database.transaction("store reported in") as connection:
                 value = json.dumps([list(report) for report in self._remembered])
                 connection.execute("INSERT OR REPLACE INTO facts VALUES ('reported', ?)", (value,))

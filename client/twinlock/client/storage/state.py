@@ -11,7 +11,7 @@ from typing import Any
 from twinlock.client.model.events import StoredEvent, decode_event, encode_event
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import Database, bytes_column, text_column
-from twinlock.client.storage.metadata import MetadataStore, StoredFile, Wires
+from twinlock.client.storage.metadata import MetadataStore, RepositoryProfiles, StoredFile
 from twinlock.client.storage.records import BegunBundle, CounterAfterReset, LastRefusal
 from twinlock.client.storage.report_log import ReportLog
 from twinlock.trust.engine.commands import Persist
@@ -37,7 +37,7 @@ class TrustedState:
     def __init__(
         self,
         database: Database,
-        wires: Wires = NOTHING,
+        wires: RepositoryProfiles = NOTHING,
         *,
         limits: Limits,
         proven: bool = True,
@@ -50,7 +50,7 @@ class TrustedState:
 
     @classmethod
     def create(
-        cls, path: Path, roots: Mapping[RepositoryName, bytes], *, limits: Limits, wires: Wires = NOTHING
+        cls, path: Path, roots: Mapping[RepositoryName, bytes], *, limits: Limits, wires: RepositoryProfiles = NOTHING
     ) -> TrustedState:
         """Make the state of a new ECU from the Root files that its factory trusts, one for each repository.
 
@@ -80,7 +80,7 @@ class TrustedState:
         path: Path,
         *,
         limits: Limits,
-        wires: Wires = NOTHING,
+        wires: RepositoryProfiles = NOTHING,
         anchor: Path | None = None,
         read_only: bool = False,
     ) -> TrustedState:

@@ -16,8 +16,8 @@ class WritePace:
         self._permits = float(burst)
         self._counted_at = monotonic()
 
-    def permits(self) -> bool:
-        """Whether to write now. A permission is used up by asking for it."""
+    def take_permit(self) -> bool:
+        """Use up a permit for one write, if there is one; returns whether there was."""
         now = self._monotonic()
         self._permits = min(self._permits + (now - self._counted_at) / self._interval_s, self._burst)
         self._counted_at = now

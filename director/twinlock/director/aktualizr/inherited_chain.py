@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.director.aktualizr.root_signing import sign_link
+from twinlock.director.aktualizr.root_files import sign_link
 from twinlock.director.model.profiles import OldChain
 from twinlock.director.signing.roots import verify_successor
 from twinlock.repository.aktualizr.root_chain import RootChain

@@ -13,17 +13,17 @@ from sqlalchemy import Connection
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.aktualizr.inherited_chain import read_inherited_chain
-from twinlock.director.aktualizr.root_signing import decode_root, sign_link
+from twinlock.director.aktualizr.root_files import decode_root, sign_link
 from twinlock.director.model.profiles import InheritedChain, OldChain, TranslatedChain
 from twinlock.director.model.records import AKTUALIZR_PROFILE
 from twinlock.director.signing.published_roots import insert_translated_root, read_translated_root
-from twinlock.director.signing.roots import ROTATABLE, TIME, verify_successor
+from twinlock.director.signing.roots import ROTATABLE, verify_successor
 from twinlock.repository.aktualizr.ceremony import attach
 from twinlock.repository.aktualizr.readable_keys import READABLE_KINDS
 from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
-from twinlock.repository.signing.named_keys import OWN_ROOT
+from twinlock.repository.signing.named_keys import OWN_ROOT, TIME
 from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.names import ROOT

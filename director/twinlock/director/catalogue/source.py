@@ -18,22 +18,21 @@ from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, StorageError, TransportError
 
 _TIMEOUT_S = 10.0  # without a byte
-_TOTAL_S = 120.0  # for one file
+_TOTAL_S = 120.0  # for one file, from the connection to its last byte
 _CHUNK = 65_536
 
 FetchFile = Callable[[str, int], bytes | Absent]
 
 
-def open_source(location: str, *, total_s: float = _TOTAL_S) -> FetchFile:
+def open_source(location: str) -> FetchFile:
     """A function that gets a metadata file by name, of at most so many bytes, from a URL or a directory.
 
-    ``total_s`` is the time for one file, from the connection to its last byte.
     Raises (the function): TransportError, EndlessDataError, StorageError. (This one): UsageError.
     """
     scheme = urlsplit(location).scheme
     if scheme in ("http", "https"):
         base = location.rstrip("/")
-        return lambda name, limit: _fetch_url(f"{base}/metadata/{name}", limit, total_s)
+        return lambda name, limit: _fetch_url(f"{base}/metadata/{name}", limit)
     if scheme == "file":
         location = urllib.request.url2pathname(urlsplit(location).path)
     elif "://" in location:
@@ -68,10 +67,10 @@ def _read_file(path: Path, limit: int, *, top: Path) -> bytes | Absent:
     return data
 
 
-def _fetch_url(url: str, limit: int, total_s: float) -> bytes | Absent:
+def _fetch_url(url: str, limit: int) -> bytes | Absent:
     request = urllib.request.Request(url, headers={"User-Agent": "twinlock-director"})  # noqa: S310 - checked above
     try:
-        with open_url(request, timeout_s=_TIMEOUT_S, total_s=total_s) as response:
+        with open_url(request, timeout_s=_TIMEOUT_S, total_s=_TOTAL_S) as response:
             return _read_response(response, url, limit)
     except urllib.error.HTTPError as error:
         with error:

@@ -17,10 +17,10 @@ from twinlock.director.errors.operator import NoCertificateError, ValidityError
 from twinlock.director.errors.vehicles import DeviceTakenError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
+from twinlock.director.ways_out.key_changes import MAX_VALID_S
 from twinlock.trust.names import VehicleId
 
 SINGLE, SHARED, SERVER = "single", "shared", "server"
-MAX_VALID_S = 31 * 86_400  # of a permission
 
 _C = schema.issued_certificates.c
 _R = schema.revoked_certificates.c

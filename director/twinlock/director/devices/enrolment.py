@@ -61,11 +61,11 @@ def register_vehicle(
         return True
     check_active(registered)
     if _described(registered).digest != description.digest:
-        _check_only_keys(connection, registered, description, actor=actor, now=now)
+        _replace_keys(connection, registered, description, actor=actor, now=now)
     return False
 
 
-def _check_only_keys(
+def _replace_keys(
     connection: Connection,
     registered: VehicleRecord,
     description: VehicleDescription,
@@ -73,7 +73,7 @@ def _check_only_keys(
     actor: str,
     now: datetime,
 ) -> None:
-    """See that the description differs by nothing but keys that an operator permitted, and take those over.
+    """Replace the keys of ECUs by those in the description that an operator permitted; nothing else in it may differ.
 
     Raises: EcuKeyChangedError, RegistrationError.
     """

@@ -15,7 +15,7 @@ from twinlock.director.model.records import EcuRecord
 from twinlock.director.model.vehicle_description import index_ecus
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.keys.public_keys import PublicKey
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId, HardwareId, VehicleId, identifier
 from twinlock.trust.wire.aktualizr.form import key_id
 from twinlock.trust.wire.aktualizr.members import decode_public_key
@@ -33,16 +33,16 @@ class Registration:
     ecus: Mapping[EcuId, EcuRecord]
 
 
-def read_registration(data: bytes, vehicle: VehicleId, limits: Limits = DEFAULT_LIMITS) -> Registration:
+def read_registration(data: bytes, vehicle: VehicleId) -> Registration:
     """Read the body that ``vehicle`` sent. It is not signed: what it states is only as trustworthy as its sender.
 
     Raises: MalformedError, LimitError, WeakKeyError, UnsafePathError, RegistrationError.
     """
-    if len(data) > limits.report_bytes:
-        raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=limits.report_bytes)
-    node = Node(parse_json(data, _WHAT, max_values=limits.report_values), _WHAT, "$")
+    if len(data) > DEFAULT_LIMITS.report_bytes:
+        raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=DEFAULT_LIMITS.report_bytes)
+    node = Node(parse_json(data, _WHAT, max_values=DEFAULT_LIMITS.report_values), _WHAT, "$")
     primary = EcuId(identifier(node.get("primary_ecu_serial").text()))
-    records = (_ecu(item, primary) for item in node.get("ecus").items(limits.ecus))
+    records = (_ecu(item, primary) for item in node.get("ecus").items(DEFAULT_LIMITS.ecus))
     ecus = index_ecus(records, vehicle, primary, primary_field="primary_ecu_serial")
     return Registration(primary=primary, ecus=ecus)
 

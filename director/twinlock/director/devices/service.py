@@ -69,6 +69,7 @@ DEVICE_VALID = timedelta(
     days=3_650
 )  # the client cannot renew a certificate; it lasts as long as the vehicle, or nearly
 CA_VALID = timedelta(days=9_125)
+_SHARED_NAME = "provisioning"
 SERVER_VALID = timedelta(days=825)  # the longest that every TLS client accepts
 
 
@@ -152,12 +153,10 @@ class DeviceService:
             self._opened(), Subject(name=identifier(vehicle), usage=CLIENT_AUTH), not_after=now + valid, now=now
         )
 
-    def issue_shared(
-        self, *, name: str = "provisioning", valid: timedelta = DEVICE_VALID, now: datetime | None = None
-    ) -> Credential:
+    def issue_shared(self, *, valid: timedelta = DEVICE_VALID) -> Credential:
         """A credential with which any number of devices may ask for one of their own, and do nothing else."""
-        subject = Subject(name=identifier(name), usage=CLIENT_AUTH)
-        return self._issue(subject, SHARED, valid, actor=self._actor, now=now or self._clock())
+        subject = Subject(name=_SHARED_NAME, usage=CLIENT_AUTH)
+        return self._issue(subject, SHARED, valid, actor=self._actor, now=self._clock())
 
     def issue_server(
         self, hosts: Sequence[str], *, valid: timedelta = SERVER_VALID, now: datetime | None = None

@@ -91,11 +91,20 @@ class NewChainError(UsageError):
 
 
 class UnknownRootError(UsageError):
-    """A version of a Root that the Director never published in that profile; None: it published none at all."""
+    """A version of a Root that the Director never published in that profile."""
 
     code = "unknown-root"
     template = "the Director has no Root of version {version} in the profile {profile}"
-    version: int | None
+    version: int
+    profile: str
+
+
+class NoRootError(UsageError):
+    """A profile in which the Director has published no Root at all."""
+
+    code = "no-root"
+    template = "the Director has published no Root in the profile {profile}"
+    hint = "`twinlock director init` makes the first Root, and `twinlock director wire` that of a further profile"
     profile: str
 
 

@@ -50,7 +50,7 @@ class _Reading:
     knowledge: Knowledge
 
 
-class Reception:
+class ManifestIntake:
     """Judges manifests against one inventory."""
 
     def __init__(
@@ -192,7 +192,7 @@ class Reception:
         except ConflictError:
             # The database holds each counter and nonce once. Two writers can only get here past the row lock.
             ecu = reading.record.primary
-            raise ReportReplayError(ecu=ecu, field="counter or nonce", offered="(any)", last="(the same)") from None
+            raise ReportReplayError(ecu=ecu, field="counter-or-nonce", offered="(any)", last="(the same)") from None
         return number
 
     def _keep_refused(self, vehicle: str, data: bytes, error: RefusalError, now: datetime, *, digest: str) -> bool:

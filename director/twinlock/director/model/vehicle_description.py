@@ -19,7 +19,7 @@ from twinlock.director.errors.vehicles import DescriptionError, VehicleIdError
 from twinlock.director.model.records import EcuRecord
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, identifier
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.olpc import encode_canonical
@@ -44,15 +44,15 @@ class VehicleDescription:
         return hashlib.sha256(encode_canonical([self.vehicle, self.primary, ecus])).hexdigest()
 
 
-def read_description(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT_LIMITS) -> VehicleDescription:
+def read_description(source: bytes | Mapping[str, Any]) -> VehicleDescription:
     """Read a description. Raises: MalformedError, LimitError, WeakKeyError, UnsafePathError, RegistrationError."""
     data = source if isinstance(source, bytes) else json.dumps(source).encode()
-    if len(data) > limits.report_bytes:
-        raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=limits.report_bytes)
-    node = Node(parse_json(data, _WHAT, max_values=limits.report_values), _WHAT, "$")
+    if len(data) > DEFAULT_LIMITS.report_bytes:
+        raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=DEFAULT_LIMITS.report_bytes)
+    node = Node(parse_json(data, _WHAT, max_values=DEFAULT_LIMITS.report_values), _WHAT, "$")
     vehicle = read_vehicle_id(node.get("vehicle").text())
     primary = EcuId(identifier(node.get("primary").text()))
-    records = (_ecu(item, primary) for item in node.get("ecus").items(limits.ecus))
+    records = (_ecu(item, primary) for item in node.get("ecus").items(DEFAULT_LIMITS.ecus))
     ecus = index_ecus(records, vehicle, primary, primary_field="primary")
     return VehicleDescription(vehicle=vehicle, primary=primary, ecus=ecus)
 
@@ -80,9 +80,9 @@ def index_ecus(
     return ecus
 
 
-def named_vehicle(data: bytes, limits: Limits = DEFAULT_LIMITS) -> str:
+def named_vehicle(data: bytes) -> str:
     """The vehicle that a description names, whatever else is wrong with it, for the answer to its sender; "" if none."""
-    if len(data) > limits.report_bytes:
+    if len(data) > DEFAULT_LIMITS.report_bytes:
         return ""
     try:
         value = json.loads(data)
@@ -101,16 +101,17 @@ def read_vehicle_id(value: str) -> VehicleId:
     return vehicle
 
 
-def read_ecu(source: bytes | Mapping[str, Any], limits: Limits = DEFAULT_LIMITS) -> EcuRecord:
-    """Read the description of one ECU, as ``twinlock secondary describe`` prints it; it is no Primary by itself.
+def read_ecu(source: bytes | Mapping[str, Any]) -> EcuRecord:
+    """Read the description of one ECU, as ``twinlock secondary describe`` prints it; it is not a Primary by itself.
 
     Raises: MalformedError, LimitError, WeakKeyError, UnsafePathError.
     """
     data = source if isinstance(source, bytes) else json.dumps(source).encode()
-    if len(data) > limits.report_bytes:
-        raise LimitError(what="ECU description in bytes", value=len(data), limit=limits.report_bytes)
+    if len(data) > DEFAULT_LIMITS.report_bytes:
+        raise LimitError(what="ECU description in bytes", value=len(data), limit=DEFAULT_LIMITS.report_bytes)
     return _ecu(
-        Node(parse_json(data, "ECU description", max_values=limits.report_values), "ECU description", "$"), EcuId("")
+        Node(parse_json(data, "ECU description", max_values=DEFAULT_LIMITS.report_values), "ECU description", "$"),
+        EcuId(""),
     )
 
 

@@ -15,7 +15,7 @@ from twinlock.director.inventory.vehicles import lock_vehicle
 from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets
 from twinlock.director.model.records import AssignedPlan, Plan
-from twinlock.director.signing.issue import Ordering, check_assignments, plan_with
+from twinlock.director.signing.issue import MetadataIssuer, check_assignments, plan_with
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.names import EcuId, TargetPath, target_path
@@ -46,17 +46,17 @@ class PreparedAssignment:
 class Assigning:
     """Stores and withdraws an operator's assignments for the vehicles of one inventory."""
 
-    def __init__(self, database: Inventory, ordering: Ordering) -> None:
+    def __init__(self, database: Inventory, issuer: MetadataIssuer) -> None:
         self._database = database
-        self._ordering = ordering
+        self._issuer = issuer
 
     def assign(self, vehicle: str, images: Mapping[str, str], *, actor: str, now: datetime) -> AssignedPlan:
         """Store assignments after a full plan with them was found. Raises: see ``Director.assign``."""
-        catalogue = self._ordering.refresh_catalogue(now)
+        catalogue = self._issuer.refresh_catalogue(now)
         prepared = self._prepare(vehicle, images, catalogue)
         with self._database.writing("store assignments") as connection:
             prepared.store(connection, actor=actor, now=now)
-        self._ordering.save_catalogue()
+        self._issuer.save_catalogue()
         plan = plan_with(prepared.inputs, catalogue, images=prepared.planned).plan
         assigned = tuple(order for order in prepared.planned.plan.orders if order.ecu in prepared.images)
         return AssignedPlan(
@@ -68,18 +68,18 @@ class Assigning:
 
         Not to be called inside a transaction. Raises: RefusalError and TransportError of the Image repository.
         """
-        catalogue = self._ordering.refresh_catalogue(now)
+        catalogue = self._issuer.refresh_catalogue(now)
         return lambda vehicle, images: self._prepare(vehicle, images, catalogue)
 
     def save(self) -> None:
         """Store what the look at the repository brought. Not to be called inside a transaction."""
-        self._ordering.save_catalogue()
+        self._issuer.save_catalogue()
 
     def _prepare(self, vehicle: str, images: Mapping[str, str], catalogue: ImageListing) -> PreparedAssignment:
         if not images:
             raise UsageError(reason="name at least one ECU and its image")
         wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
-        snapshot = self._ordering.snapshot(vehicle)
+        snapshot = self._issuer.snapshot(vehicle)
         inputs = _with(snapshot.inputs, wanted)
         planned = check_assignments(inputs, catalogue)
         return PreparedAssignment(
@@ -88,7 +88,7 @@ class Assigning:
 
     def unassign(self, vehicle: str, ecus: Iterable[str] | None, *, actor: str, now: datetime) -> Plan:
         """Withdraw assignments (None: all). Raises: see ``Director.unassign``."""
-        inputs = self._ordering.snapshot(vehicle).inputs
+        inputs = self._issuer.snapshot(vehicle).inputs
         gone = set(inputs.assigned) if ecus is None else {EcuId(ecu) for ecu in ecus}
         for ecu in sorted(gone - inputs.record.ecus.keys()):
             raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
@@ -102,15 +102,15 @@ class Assigning:
 
     def explain(self, vehicle: str, images: Mapping[str, str] | None, *, now: datetime) -> Plan:
         """What the Director would order, with ``images`` as if they were assigned. Raises: see ``Director.explain``."""
-        inputs = self._ordering.snapshot(vehicle).inputs
+        inputs = self._issuer.snapshot(vehicle).inputs
         if images:
             wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
             inputs = _with(inputs, wanted)
             for ecu in sorted(wanted.keys() - inputs.record.ecus.keys()):
                 raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
         if inputs.assigned:
-            return plan_with(inputs, self._ordering.refresh_catalogue(now)).plan
-        return plan_with(inputs, self._ordering.catalogue_for(inputs, now)).plan
+            return plan_with(inputs, self._issuer.refresh_catalogue(now)).plan
+        return plan_with(inputs, self._issuer.catalogue_for(inputs, now)).plan
 
 
 def _with(inputs: PlanInputs, wanted: Mapping[EcuId, TargetPath]) -> PlanInputs:

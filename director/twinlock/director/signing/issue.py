@@ -78,8 +78,8 @@ class VehicleSnapshot:
     issue_root: bytes | None
 
 
-class Ordering:
-    """Keeps the metadata of vehicles current."""
+class MetadataIssuer:
+    """Issues the metadata of vehicles, and keeps it current."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from twinlock.director.inventory.signed_files import newest_issue, read_file
 from twinlock.director.inventory.vehicles import load_vehicle
 from twinlock.director.model.profiles import Profiles
 from twinlock.director.model.records import Issue, Served
-from twinlock.director.signing.issue import Ordering
+from twinlock.director.signing.issue import MetadataIssuer
 from twinlock.repository.errors import SigningClockError
 from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 
@@ -20,9 +20,9 @@ log = logging.getLogger("twinlock.director.signing.metadata_files")
 class Serving:
     """Serves the files of vehicles, and signs what is due when an unversioned one is asked for."""
 
-    def __init__(self, database: Inventory, ordering: Ordering, profiles: Profiles) -> None:
+    def __init__(self, database: Inventory, issuer: MetadataIssuer, profiles: Profiles) -> None:
         self._database = database
-        self._ordering = ordering
+        self._issuer = issuer
         self._profiles = profiles
 
     def serve(self, vehicle: str, name: str, now: datetime) -> Served | None:
@@ -46,7 +46,7 @@ class Serving:
     def _current(self, vehicle: str, role: RoleName, now: datetime) -> Served | None:
         held = None
         try:
-            issue = self._ordering.ensure_current(vehicle, now)
+            issue = self._issuer.ensure_current(vehicle, now)
         except SigningClockError as error:
             # What was signed before is still true, and the vehicle judges its expiry by its own time.
             log.error("%s keeps the files that it has: %s", vehicle, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root
@@ -28,7 +28,6 @@ from twinlock.director.signing.roots import (
     next_root,
     own_key_changes,
     plan_of,
-    root_authority,
     verify_successor,
 )
 from twinlock.repository.errors import RootPreparedError
@@ -42,11 +41,10 @@ from twinlock.repository.publishing.root_ceremony import (
     take_apart,
 )
 from twinlock.repository.publishing.root_signing import check_repository, read_root_file
-from twinlock.repository.signing.sign import renew
+from twinlock.repository.signing.sign import renew, root_authority
+from twinlock.repository.workspace.validity import STRANDED_FOR
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import DIRECTOR, ROOT
-
-STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehicles unless an operator chooses
 
 
 class RootKeeper(RootChains):
@@ -197,7 +195,7 @@ class RootKeeper(RootChains):
             also = chain.follow(data, self._keyring, new, change=None, now=now)
             own = own_key_changes(None, translation.own_root_role(data, also[-1]))
             # Before: a chain that still shares its keys has no other signers, so a crash in between costs nothing.
-            self._keep_stranded(chain.root_keyids, until or now.date() + STRANDED, now)
+            self._keep_stranded(chain.root_keyids, until or now.date() + STRANDED_FOR, now)
             with new.leaving(RootPreparedError), self._publishing(published) as connection:
                 detail: dict[str, object] = {"wire": name, "root": insert_root(connection, data, now), "keys": own}
                 for root in also:
@@ -271,7 +269,7 @@ class RootKeeper(RootChains):
 
     def _check_root_keys_held(self, published: PublishedRoots) -> None:
         """Check that our Root keys are held, though they need not sign: they admit who begins the profile. Raises: MissingKeysError."""
-        authority = root_authority(published.signed())
+        authority = root_authority(published.signed(), ROOT)
         authority.check_held(ROOT, (record.keyid for record in self._keyring.held(authority.keyids)))
 
     def _continued_from(self, translation: RootTranslation, inherited: InheritedChain) -> bool:

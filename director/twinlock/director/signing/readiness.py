@@ -15,7 +15,7 @@ from twinlock.director.signing.published_roots import read_root
 from twinlock.director.signing.roots import ROOT_DUE, check_signing
 from twinlock.repository.errors import NotReadyError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.serving.readiness import check_room, is_about_to_expire, refuse_unready
+from twinlock.repository.serving.readiness import check_free_space, is_about_to_expire, refuse_unready
 from twinlock.repository.signing.clock import issued_of
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError, TransportError
@@ -44,7 +44,7 @@ class Readiness:
     def _check_writing(self, now: datetime) -> None:
         file = self._database.file
         if file is not None:
-            check_room(file.parent)
+            check_free_space(file.parent)
         try:
             with self._database.writing("check") as connection:
                 write_probe(connection, now)

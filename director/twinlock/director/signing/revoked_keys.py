@@ -15,9 +15,10 @@ from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.model.profiles import Profiles
 from twinlock.director.signing.published_roots import read_root
-from twinlock.director.signing.roots import root_authority
 from twinlock.repository.keys.keyring import Keyring
+from twinlock.repository.signing.sign import root_authority
 from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.names import ROOT
 
 log = logging.getLogger("twinlock.director.signing.revoked_keys")
 
@@ -35,7 +36,7 @@ def read_published_keys(connection: Connection, profiles: Profiles) -> Published
     of_root, of_others = set[str](), set[str]()
     for data in _roots(connection):
         root = Metadata[Root].from_bytes(data).signed
-        of_root |= set(root_authority(root).keyids)
+        of_root |= set(root_authority(root, ROOT).keyids)
         of_others |= set(root.keys)
     for translation in profiles.translations:
         current, newest = read_root(connection), translation.read(connection)

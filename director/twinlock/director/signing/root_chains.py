@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from tuf.api.metadata import Metadata, Root
 
-from twinlock.director.errors.operator import UnknownRootError
+from twinlock.director.errors.operator import NoRootError, UnknownRootError
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.schema import schema_version
@@ -65,12 +65,17 @@ class RootChains:
         return role_keys(self._read().current, self._keyring)
 
     def read(self, version: int | None, name: str) -> bytes:
-        """A Root file in the profile ``name``: the newest, or that ``version``. Raises: UnknownProfileError, UnknownRootError."""
+        """A Root file in the profile ``name``: the newest, or that ``version``.
+
+        Raises: UnknownProfileError, NoRootError, UnknownRootError.
+        """
         with self._database.reading() as connection:
             data = self._profiles.named(name).read_root(connection, version)
-        if data is None:
-            raise UnknownRootError(version=version, profile=name)
-        return data
+        if data is not None:
+            return data
+        if version is None:
+            raise NoRootError(profile=name)
+        raise UnknownRootError(version=version, profile=name)
 
     def plan_of(self, role: str) -> KeyPlan:
         """Number, threshold and kinds of the keys that a role has now. Raises: UsageError for an unknown one."""
@@ -134,7 +139,7 @@ class RootChains:
         with self._database.reading() as connection:
             published = read_published_roots(connection, self._profiles)
         if published is None:
-            raise UnknownRootError(version=None, profile=self._profiles.authored.name)
+            raise NoRootError(profile=self._profiles.authored.name)
         return published
 
     @contextmanager

@@ -16,7 +16,8 @@ from twinlock.director.errors.operator import UnknownDirectorRoleError
 from twinlock.repository.keys.demands import demanding_roles, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
-from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, keyids_of, renew, sign_file
+from twinlock.repository.signing.named_keys import TIME
+from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, keyids_of, renew, root_authority, sign_file
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.checks.context import Context
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
@@ -30,7 +31,6 @@ from twinlock.trust.policy import STRICT
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.tuf.metadata import TUF
 
-TIME = "time"
 ROOT_DUE = timedelta(days=30)  # before its expiry a Root has to be followed by the next
 ROTATABLE = (*TOP_LEVEL, TIME)
 ONLINE_ROLES = (TARGETS, SNAPSHOT, TIMESTAMP, TIME)
@@ -70,7 +70,7 @@ def first_root(keyring: Keyring, new: NewKeys, plans: Mapping[str, KeyPlan], per
     for role in ROTATABLE:
         give_keys(root, role, new, plans.get(role, KeyPlan()))
     renew(root, now, periods.root, version=1)
-    data = sign_file(ROOT, root, [root_authority(root)], keyring)
+    data = sign_file(ROOT, root, [root_authority(root, ROOT)], keyring)
     bootstrap_repository(DIRECTOR, data)
     return data
 
@@ -99,7 +99,7 @@ def next_root(
         check_role(role)
         give_keys(new, role, new_keys or keyring, plan or plan_of(old, role))
     renew(new, now, periods.root, version=old.version + 1, lasting_from=lasting_from)
-    data = sign_file(ROOT, new, [root_authority(old), root_authority(new)], keyring)
+    data = sign_file(ROOT, new, [root_authority(old, ROOT), root_authority(new, ROOT)], keyring)
     verify_successor(current, data, now)
     return data
 
@@ -108,13 +108,6 @@ def check_role(role: str) -> None:
     """Refuse a role that a Director's Root does not have. Raises: UsageError."""
     if role not in ROTATABLE:
         raise UnknownDirectorRoleError(role=role, known=ROTATABLE)
-
-
-def signers_of(root: Root, role: str) -> SigningAuthority:
-    """Who signs for a role by this Root."""
-    signed_role = root.roles[role]
-    keys = {keyid: root.keys[keyid] for keyid in signed_role.keyids}
-    return SigningAuthority(keys, signed_role.threshold, role in demanding_roles(root))
 
 
 def check_signing(data: bytes, keyring: Keyring, now: datetime) -> None:
@@ -126,7 +119,7 @@ def check_signing(data: bytes, keyring: Keyring, now: datetime) -> None:
     if now >= root.expires:
         raise ExpiredError(repository=DIRECTOR, role=ROOT, version=root.version, expires=root.expires, now=now)
     for role in (TARGETS, SNAPSHOT, TIMESTAMP):
-        authority = signers_of(root, role)
+        authority = root_authority(root, role)
         authority.check_held(role, keyids_of(keyring.signers(authority.keyids)))
     keyring.raw_signer(time_keyids(root)[0])
 
@@ -144,7 +137,7 @@ def role_keys(data: bytes, keyring: Keyring) -> tuple[RoleKeysView, ...]:
         plan = plan_of(root, role)
         keyids = tuple(time_keyids(root) if role == TIME else root.roles[role].keyids)
         held = [record.keyid for record in keyring.held(keyids)]
-        lacks = role != TIME and signers_of(root, role).lacks_post_quantum(held)
+        lacks = role != TIME and root_authority(root, role).lacks_post_quantum(held)
         views.append(
             RoleKeysView(
                 name=role,
@@ -188,17 +181,12 @@ def own_key_changes(
     return {name: {"added": sorted(came - left), "removed": sorted(left - came), "threshold": authority.threshold}}
 
 
-def root_authority(root: Root) -> SigningAuthority:
-    """Who signs the Root that follows this one, together with its own keys."""
-    return signers_of(root, ROOT)
-
-
 def plan_of(root: Root, role: str) -> KeyPlan:
     """Number, threshold and kinds of the keys that a role has now."""
     if role == TIME:
         source = root.unrecognized_fields[_CUSTOM][_TIME_SOURCE]
         return KeyPlan.like((root.keys[keyid] for keyid in source["keyids"]), source["threshold"])
-    authority = signers_of(root, role)
+    authority = root_authority(root, role)
     return KeyPlan.like(authority.keys.values(), authority.threshold, post_quantum=authority.post_quantum)
 
 
@@ -236,7 +224,7 @@ def _keys_of(root: Root, role: str) -> dict[str, Key]:
     if role == TIME:
         named = time_keyids(root) if _TIME_SOURCE in root.unrecognized_fields.get(_CUSTOM, {}) else ()
         return {keyid: root.keys[keyid] for keyid in named}
-    return signers_of(root, role).keys
+    return root_authority(root, role).keys
 
 
 def _give_time_keys(root: Root, kept: Iterable[str], records: Iterable[KeyRecord]) -> None:

@@ -16,10 +16,9 @@ from twinlock.director.catalogue.catalogue import Catalogue, stored_answer
 from twinlock.director.model.profiles import DirectorProfile, S
 from twinlock.director.model.records import Issue, VehicleRecord
 from twinlock.director.model.software import is_image
-from twinlock.director.signing.roots import signers_of
 from twinlock.repository.authoring.next_publication import meta_file
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.signing.sign import SPEC_VERSION, renew
+from twinlock.repository.signing.sign import SPEC_VERSION, renew, root_authority
 from twinlock.repository.workspace.validity import Periods
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import refresh_repository
@@ -78,7 +77,7 @@ def sign_set(
     files: dict[RoleName, bytes] = {}
 
     def sign(role: RoleName, signed: S) -> None:
-        files[role] = request.profile.sign(role, signed, signers_of(authority, role), keyring, files)
+        files[role] = request.profile.sign(role, signed, root_authority(authority, role), keyring, files)
 
     targets = Targets(spec_version=SPEC_VERSION, targets=_target_files(request.entries))
     # Uptane 2.1.0 5.2.3.1 asks for the vehicle's id in Targets where no image is listed; we write it into every file.
@@ -110,7 +109,9 @@ def sign_set(
 def keys_changed(old: bytes, new: bytes) -> bool:
     """Whether files signed under the Root ``old`` have to be signed again under ``new``."""
     before, after = (Metadata[Root].from_bytes(data).signed for data in (old, new))
-    return any(signers_of(before, role).rule != signers_of(after, role).rule for role in (TARGETS, SNAPSHOT, TIMESTAMP))
+    return any(
+        root_authority(before, role).rule != root_authority(after, role).rule for role in (TARGETS, SNAPSHOT, TIMESTAMP)
+    )
 
 
 def verify_set(

@@ -16,7 +16,7 @@ from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.ways_out.retirement import declare_owner
 from twinlock.trust.errors.metadata import LimitError
-from twinlock.trust.limits import DEFAULT_LIMITS, Limits
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, TargetPath, VehicleId, identifier, target_path
 from twinlock.trust.wire.json.cursor import Node
@@ -30,14 +30,14 @@ _D = schema.delivered_software.c
 Delivery = Mapping[VehicleId, Mapping[EcuId, InstalledImage | None]]
 
 
-def read_delivery(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Delivery:
+def read_delivery(data: bytes) -> Delivery:
     """Read a factory's record. Raises: MalformedError, LimitError, UnsafePathError."""
     if len(data) > MAX_BYTES:
         raise LimitError(what=f"{_WHAT} in bytes", value=len(data), limit=MAX_BYTES)
     node = Node(parse_json(data, _WHAT, max_values=None), _WHAT, "$")
     return {
         VehicleId(identifier(vehicle)): {
-            EcuId(identifier(ecu)): _image(item, limits) for ecu, item in ecus.members(limits.ecus)
+            EcuId(identifier(ecu)): _image(item) for ecu, item in ecus.members(DEFAULT_LIMITS.ecus)
         }
         for vehicle, ecus in node.members(MAX_VEHICLES)
     }
@@ -57,11 +57,11 @@ def declare_delivery(connection: Connection, delivery: Delivery, *, actor: str, 
         record_audit(connection, actor=actor, action="declare-delivery", vehicle=vehicle, detail=detail, now=now)
 
 
-def _image(node: Node, limits: Limits) -> InstalledImage | None:
+def _image(node: Node) -> InstalledImage | None:
     if not node.has("filename"):
         return None
     return InstalledImage(
         path=TargetPath(target_path(node.get("filename").text())),
         length=node.get("length").integer(0),
-        hashes=node.get("hashes").hashes(limits.hashes),
+        hashes=node.get("hashes").hashes(DEFAULT_LIMITS.hashes),
     )

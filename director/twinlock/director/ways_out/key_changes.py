@@ -32,7 +32,7 @@ from twinlock.director.ways_out.retirement import ecu_rows, end_orders, retire_r
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import EcuId, HardwareId, VehicleId, Verification, identifier
 
-MAX_VALID_S = 31 * 86_400
+MAX_VALID_S = 31 * 86_400  # of a permission or a reset
 MAX_PENDING = 8  # keys that are kept for one ECU: an operator has to be able to compare them
 PENDING_FOR = timedelta(days=30)  # a key that was not sent for so long makes room for others
 _C = schema.key_changes.c
@@ -164,15 +164,15 @@ def note_pending(
             if authenticated or not known:
                 connection.execute(update(schema.pending_keys).where(*this).values(last_seen=now, **stated))
             continue
-        if not _has_place(connection, vehicle, record.ecu, now, authenticated=authenticated):
+        if not _make_place(connection, vehicle, record.ecu, now, authenticated=authenticated):
             continue
         row: dict[str, Any] = {"vehicle": vehicle, "ecu": record.ecu, "key_identity": key_identity(record.key)}
         row |= {"description": record.as_json(), "first_seen": now, "last_seen": now, "authenticated": authenticated}
         connection.execute(insert(schema.pending_keys).values(**row))
 
 
-def _has_place(connection: Connection, vehicle: str, ecu: str, now: datetime, *, authenticated: bool) -> bool:
-    """Whether one more key of this ECU can be kept, perhaps in the place of one that may go."""
+def _make_place(connection: Connection, vehicle: str, ecu: str, now: datetime, *, authenticated: bool) -> bool:
+    """Make room for one more key of this ECU, by deleting one that may go if need be; returns whether there is room."""
     query = select(_P.key_identity, _P.last_seen, _P.authenticated).where(_P.vehicle == vehicle, _P.ecu == ecu)
     rows = connection.execute(query.order_by(_P.last_seen)).all()
     if len(rows) < MAX_PENDING:

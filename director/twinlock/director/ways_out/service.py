@@ -32,7 +32,7 @@ from twinlock.trust.names import EcuId, VehicleId, identifier
 DAY_S = 86_400
 
 
-class WaysOut:
+class RecoveryService:
     """What an operator can do about a vehicle that is stuck. Every method may raise UnknownVehicleError, StorageError."""
 
     def __init__(

@@ -104,8 +104,8 @@ class Connection(web.RequestHandler):
         super().pause_writing()
         self._waiting = None
 
-    def is_stalled(self, now: float) -> bool:
-        """Whether the other side has read less than the floor of what is queued for it; call it now and then."""
+    def detect_stall(self, now: float) -> bool:
+        """Measure what the other side has read since the last call; returns whether that is below the floor. Call it regularly."""
         wire = self._wire
         if wire is None or not (self.writing_paused or (wire.is_closing() and wire.get_write_buffer_size())):
             self._waiting = None

@@ -24,6 +24,8 @@ from twinlock.io.http.redirects import RedirectChain
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import FetchError, SlowRetrievalError
 
+_FLOOR_BYTES_PER_S = 1_000
+
 
 @contextmanager
 def open_url(request: urllib.request.Request, *, timeout_s: float, total_s: float) -> Iterator[Any]:
@@ -110,9 +112,8 @@ class Deadline:
 class RateFloor:
     """The guard against slow retrieval (Uptane 2.1.0 5.4): the least rate of a body, once ``grace_s`` seconds have passed."""
 
-    def __init__(self, url: str, *, bytes_per_s: int = 1_000, grace_s: float = 15.0) -> None:
+    def __init__(self, url: str, *, grace_s: float = 15.0) -> None:
         self._url = url
-        self._floor = bytes_per_s
         self._grace_s = grace_s
         self._started = time.monotonic()
         self._received = 0
@@ -121,12 +122,12 @@ class RateFloor:
         """Count a piece of ``received`` bytes. Raises: SlowRetrievalError."""
         self._received += received
         elapsed = time.monotonic() - self._started
-        if elapsed > self._grace_s and self._received < self._floor * elapsed:
+        if elapsed > self._grace_s and self._received < _FLOOR_BYTES_PER_S * elapsed:
             raise SlowRetrievalError(
                 url=self._url,
                 reason=f"{self._received} bytes in {elapsed:.0f} s",
                 bytes_per_s=int(self._received / elapsed),
-                floor_bytes_per_s=self._floor,
+                floor_bytes_per_s=_FLOOR_BYTES_PER_S,
             )
 
 
@@ -193,7 +194,7 @@ class _Redirects(urllib.request.BaseHandler):
         chain: RedirectChain = getattr(req, "chain", None) or RedirectChain(req.full_url, req.get_method())
         location = headers.get("Location")
         try:
-            followed = chain.leads_on(code, None if location is None else location.encode("latin-1"))
+            followed = chain.follow(code, None if location is None else location.encode("latin-1"))
         except FetchError as error:
             raise urllib.error.HTTPError(req.full_url, error.status, error.reason, headers, fp) from None
         if not followed:

@@ -26,8 +26,8 @@ class RedirectChain:
         self._followed = 0
         self.place = url
 
-    def leads_on(self, status: int, location: bytes | None) -> bool:
-        """Whether an answer of ``status`` is a redirect that is followed; ``place`` is then where it leads.
+    def follow(self, status: int, location: bytes | None) -> bool:
+        """Follow an answer of ``status`` if it is a redirect: ``place`` is then where it leads. Returns whether it was one.
 
         ``location`` is the header as received: what is percent-encoded in it stays as it is, and what no address may have
         is encoded. Raises: FetchError for one that leads to another scheme, host or port, and for one too many.

@@ -184,7 +184,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._bounds.stall_s / _SWEEPS)
-            for connection in [item for item in self._open if item.is_stalled(loop.time())]:
+            for connection in [item for item in self._open if item.detect_stall(loop.time())]:
                 self._quiet.line("reader-stalled", client=connection.address)
                 connection.abort()
 

@@ -81,7 +81,7 @@ def verify_profile(
     for path in images:
         seen = [drive(find_image(vehicle, TargetPath(path), None, now), overlay.answer).entry for vehicle in vehicles]
         if seen[0] is None or any(entry != seen[0] for entry in seen):
-            raise ImageNotFoundError(target=path, repository=f"{IMAGE} ({form.NAME})", hardware_id="any")
+            raise ImageNotFoundError(target=path, repository=IMAGE, hardware_id="any")
         entries.append(seen[0])
     _check_delegated(vehicles[0], overlay, now)
     return tuple(entries)

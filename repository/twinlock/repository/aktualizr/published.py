@@ -12,7 +12,7 @@ from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.store.interface import ObjectReader
 from twinlock.repository.store.object_names import aktualizr_object
 from twinlock.repository.workspace.current import CurrentPublication
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.index import check_listed_bytes, check_listed_version
 from twinlock.trust.checks.root import check_next_root
@@ -36,7 +36,7 @@ def is_published(store: ObjectReader, version: int) -> bool:
 
 
 def read_published_profile(
-    store: ObjectReader, published: CurrentPublication, *, anchor: bytes | None, wires: Wires
+    store: ObjectReader, published: CurrentPublication, *, anchor: bytes | None, wires: PublishedProfiles
 ) -> TrustedRepository:
     """The published state as a vehicle of this profile would have stored it. Raises: StoreTamperedError.
 

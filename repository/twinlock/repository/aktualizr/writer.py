@@ -23,7 +23,7 @@ from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.signing.signing_plan import ProfileFiles, SigningPlan
 from twinlock.repository.store.object_names import NEWCOMER_ROOT, aktualizr_object
 from twinlock.repository.store.publication_log import LogRecord
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.state import RepositoryState
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -42,7 +42,7 @@ class AktualizrWriter:
     """
 
     state: RepositoryState
-    wires: Wires
+    wires: PublishedProfiles
     published: TrustedRepository | None
     initial: bool
     handing_over: bool = False

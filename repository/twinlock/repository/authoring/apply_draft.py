@@ -31,7 +31,9 @@ def apply_draft(candidate: NextPublication, draft: Draft) -> tuple[RoleName, ...
             candidate.accept(role, text.encode())
     waiting: list[RoleName] = []
     for role, edits in draft.roles.items():
-        ready = {name: edit for name, edit in edits.delegations.items() if edit is None or _is_ready(candidate, edit)}
+        ready = {
+            name: edit for name, edit in edits.delegations.items() if edit is None or _provide_files(candidate, edit)
+        }
         waiting += [RoleName(name) for name in edits.delegations if name not in ready]
         current = candidate.view_targets(role) or Targets()
         if _changes(current, edits.images, ready):
@@ -66,15 +68,15 @@ def _is_news(published: CurrentPublication | None, role: str, data: bytes) -> bo
     return listed is None or listed.version < _targets_of(data).version
 
 
-def _is_ready(candidate: NextPublication, edit: Json) -> bool:
-    """Whether every role that the delegation names has a file which its keys signed, or keys with which we sign one.
+def _provide_files(candidate: NextPublication, edit: Json) -> bool:
+    """Begin the files that roles of the delegation lack, as far as we hold their keys; returns whether each now has one.
 
     A delegation to a role without a readable file would end every search that comes across it, so it has to wait.
     """
-    return all(_has_file(candidate, member) for member in read_staged(edit).delegation.members)
+    return all(_provide_file(candidate, member) for member in read_staged(edit).delegation.members)
 
 
-def _has_file(candidate: NextPublication, member: Member) -> bool:
+def _provide_file(candidate: NextPublication, member: Member) -> bool:
     data = candidate.role_file(member.name)
     if data is not None and is_signed_by(data, member):
         return True

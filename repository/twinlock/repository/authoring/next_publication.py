@@ -19,7 +19,7 @@ from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, Ta
 from twinlock.repository.keys.demands import demanding_roles
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.signing.profile_writer import ProfileWriter
-from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, renew
+from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, renew, root_authority
 from twinlock.repository.signing.signing_plan import RoleToSign, SigningPlan
 from twinlock.repository.store.object_names import get_metadata
 from twinlock.repository.store.publication_log import LogRecord
@@ -293,13 +293,6 @@ class NextPublication:
 def _joined(parts: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:
     """The files of all parts, in their order."""
     return {name: data for part in parts for name, data in part.items()}
-
-
-def root_authority(root: Root, role: str) -> SigningAuthority:
-    """Who signs for a top-level role under ``root``."""
-    role_keys = root.roles[role]
-    keys = {keyid: root.keys[keyid] for keyid in role_keys.keyids if keyid in root.keys}
-    return SigningAuthority(keys, role_keys.threshold, role in demanding_roles(root))
 
 
 def delegated(targets: Targets, delegations: Delegations) -> Iterator[tuple[str, SigningAuthority]]:

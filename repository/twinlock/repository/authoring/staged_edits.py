@@ -63,7 +63,6 @@ def stage_delegation(
     profiles: Iterable[ProfileRules],
     *,
     before: str | None = None,
-    delegator: str = TARGETS,
 ) -> tuple[str, ...]:
     """Stage a delegation, or a change of one that is there.
 
@@ -71,18 +70,18 @@ def stage_delegation(
     Raises: UsageError if ``before`` names none, or for the name of a role of others; ProfileError.
     """
     for profile in profiles:
-        profile.check_delegation(delegator, delegation)
+        profile.check_delegation(TARGETS, delegation)
     with editing_draft(state.workspace.draft_path) as draft:
-        edits = draft.of(delegator).delegations
+        edits = draft.of(TARGETS).delegations
         # Who published since the first look has taken its edits out of the draft, so both are read under the lock.
         candidate = preview_candidate(state.latest(), draft)
-        known = {entry.name: entry for entry in read_delegations(candidate.view_targets(delegator) or Targets())}
+        known = {entry.name: entry for entry in read_delegations(candidate.view_targets(TARGETS) or Targets())}
         known |= {name: read_staged(edit).delegation for name, edit in edits.items() if edit is not None}
         present = known.keys()
         for member in delegation.members:
             if member.name not in present:
                 check_role_name(member.name)
-            _check_vacant(candidate, delegator, member)
+            _check_vacant(candidate, member)
         if before is not None and before not in present:
             raise UsageError(reason=f"there is no delegation {before} that {delegation.name} could come before")
         edits[delegation.name] = staged_delegation(delegation, before=before)
@@ -90,7 +89,7 @@ def stage_delegation(
         return () if set(had) & set(delegation.keyids) else had
 
 
-def _check_vacant(candidate: NextPublication, delegator: str, member: Member) -> None:
+def _check_vacant(candidate: NextPublication, member: Member) -> None:
     """Check that no other role delegates to one of that name whose file other keys signed. Raises: UsageError."""
     data = candidate.role_file(member.name)
     if data is None or is_signed_by(data, member):
@@ -99,7 +98,7 @@ def _check_vacant(candidate: NextPublication, delegator: str, member: Member) ->
         role
         for role, _ in candidate.roles()
         for entry in read_delegations(candidate.view_targets(role) or Targets())
-        if role != delegator and any(each.name == member.name for each in entry.members)
+        if role != TARGETS and any(each.name == member.name for each in entry.members)
     )
     if owners:
         reason = (
@@ -108,14 +107,14 @@ def _check_vacant(candidate: NextPublication, delegator: str, member: Member) ->
         raise UsageError(reason=reason)
 
 
-def unstage_delegation(workspace: Workspace, name: str, *, delegator: str = TARGETS) -> None:
+def unstage_delegation(workspace: Workspace, name: str) -> None:
     """Stage the end of a delegation; one that was only staged is forgotten. Raises: UsageError if there is none."""
     with editing_draft(workspace.draft_path) as draft:
-        edits = draft.of(delegator).delegations
-        published = read_for_change(workspace).published.targets(delegator).signed
+        edits = draft.of(TARGETS).delegations
+        published = read_for_change(workspace).published.targets(TARGETS).signed
         listed = name in {entry.name for entry in read_delegations(published)}
         if not listed and not edits.get(name):
-            raise UsageError(reason=f"{delegator} does not delegate to {name}")
+            raise UsageError(reason=f"{TARGETS} does not delegate to {name}")
         edits.pop(name, None)
         if listed:
             edits[name] = None

@@ -20,7 +20,7 @@ from twinlock.repository.authoring.staged_edits import preview
 from twinlock.repository.model.views import ImageView
 from twinlock.repository.store.image_files import FileDigest, Progress
 from twinlock.repository.store.interface import ObjectStore
-from twinlock.repository.workspace.draft import Draft, check_room, editing_draft, read_draft
+from twinlock.repository.workspace.draft import Draft, check_draft_size, editing_draft, read_draft
 from twinlock.repository.workspace.state import RepositoryState
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.names import TARGETS, RoleName
@@ -161,7 +161,7 @@ def _store_and_stage(place: StagingPlace, images: Iterable[_Checked], *, replace
     images = tuple(images)
     draft = read_draft(place.draft_path)
     draft.of(place.role).images.update({image.entry.path: image.entry.to_dict() for image in images})
-    check_room(draft, "these images")
+    check_draft_size(draft, "these images")
     for image in images:
         image.source.keep(place.store, image.entry.path, image.measured)
     with editing_draft(place.draft_path) as draft:

@@ -23,7 +23,7 @@ from tuf.api.metadata import Key, MetaFile, Snapshot, Targets, Timestamp
 from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.names import check_names_agree, new_names
 from twinlock.repository.aktualizr.writer import keep_anchor
-from twinlock.repository.authoring.next_publication import NextPublication, meta_file, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication, meta_file
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.importing.images import FoundImage, ImageFinder
 from twinlock.repository.importing.keys import read_foreign_keys
@@ -43,13 +43,13 @@ from twinlock.repository.publishing.create import ensure_keys
 from twinlock.repository.publishing.preflight import verify_candidate
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.signing.named_keys import OWN_ROOT
-from twinlock.repository.signing.sign import SPEC_VERSION, S, SigningAuthority, renew, sign_file
+from twinlock.repository.signing.sign import SPEC_VERSION, S, SigningAuthority, renew, root_authority, sign_file
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.image_files import Progress, store_image
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, aktualizr_object, metadata_object, root_object
 from twinlock.repository.store.publication_log import LogRecord, publish_record, timestamp_version
 from twinlock.repository.store.treehub import keep_treehub
-from twinlock.repository.workspace.profiles import WIRES, Wires
+from twinlock.repository.workspace.profiles import WIRES, PublishedProfiles
 from twinlock.repository.workspace.state import read_begun, read_state
 from twinlock.repository.workspace.validity import Clock, Periods
 from twinlock.repository.workspace.workspace import Workspace, create_workspace, open_workspace
@@ -102,7 +102,7 @@ def take_over(
     MissingKeysError; ProfileError and RefusalError for what the source states; StorageError.
     """
     foreign = read_foreign(wanted.source, without=wanted.without)
-    wires = Wires(
+    wires = PublishedProfiles(
         names=WIRES,
         first_root=foreign.trusted.root.signed.version,
         first_timestamp=foreign.timestamp.signed.version,
@@ -130,7 +130,7 @@ def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: N
     return _Plan(foreign, wanted, read_foreign_keys(wanted.keys, wanted.passphrase), progress).findings(now)
 
 
-def _check_unused(workspace: Workspace, wires: Wires) -> None:
+def _check_unused(workspace: Workspace, wires: PublishedProfiles) -> None:
     """The directory is new, or an import of this very source was cut off in it. Raises: UsageError."""
     if workspace.read_wires() != wires or timestamp_version(workspace.store) not in (0, wires.first_timestamp):
         reason = (

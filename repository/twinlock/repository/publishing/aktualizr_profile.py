@@ -16,23 +16,23 @@ beyond any publisher's help (docs/cross-profile-roots.md).
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from twinlock.io.files.durable import locked
 from twinlock.repository.aktualizr.published import is_published
 from twinlock.repository.aktualizr.root_chain import authority_of
 from twinlock.repository.aktualizr.writer import AktualizrWriter, open_writer
 from twinlock.repository.authoring.apply_draft import listed_images
-from twinlock.repository.authoring.next_publication import NextPublication, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import begin_publishing, commit, discharge, plan_draft
+from twinlock.repository.signing.sign import root_authority
 from twinlock.repository.workspace.state import RepositoryState
+from twinlock.repository.workspace.validity import STRANDED_FOR
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import ROOT, TIMESTAMP
-
-STRANDED = timedelta(days=730)  # how long old Root keys sign for stranded vehicles unless an operator chooses
 
 
 def publish_for_aktualizr(workspace: Workspace) -> PublishResult:
@@ -61,7 +61,7 @@ def publish_for_aktualizr(workspace: Workspace) -> PublishResult:
 def hand_over(workspace: Workspace, until: date | None = None) -> PublishResult:
     """Give the aktualizr Root chain keys of its own, and publish that; one that has them is left alone. Safe to repeat.
 
-    ``until`` is the last day on which the old Root keys sign for stranded vehicles (default: ``STRANDED`` from now).
+    ``until`` is the last day on which the old Root keys sign for stranded vehicles (default: ``STRANDED_FOR`` from now).
     Raises: UsageError if the profile is off or the day has passed; MissingKeysError; as ``commit``.
     """
     with locked(workspace.path / ".init.lock"):
@@ -93,7 +93,7 @@ def last_day(state: RepositoryState, until: date | None) -> date:
     today = state.now.date()
     if until is not None and until < today:
         raise UsageError(reason=f"the old Root keys cannot sign until {until}: that day has passed")
-    return until or today + STRANDED
+    return until or today + STRANDED_FOR
 
 
 def _check_root_keys_held(state: RepositoryState) -> None:

@@ -16,7 +16,7 @@ from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.private_keys import kind_of
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.store.publication_log import timestamp_version
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.state import read_begun
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -30,7 +30,7 @@ def check_roles(plans: Mapping[str, KeyPlan]) -> None:
         raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}")
 
 
-def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
+def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: PublishedProfiles) -> None:
     """Make the first publication. Raises: UsageError if there is one."""
     with locked(workspace.path / ".init.lock"):
         _create(workspace, plans, wires)
@@ -48,7 +48,7 @@ def ensure_keys(keyring: Keyring, new: NewKeys | Keyring, role: str, plan: KeyPl
     return tuple(records)
 
 
-def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
+def _create(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: PublishedProfiles) -> None:
     begun = timestamp_version(workspace.store) == 0
     state = read_begun(workspace)
     if state.newest is not None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from twinlock.repository.authoring.apply_draft import apply_draft
 from twinlock.repository.authoring.delegations import delegation_views, read_delegations
 from twinlock.repository.authoring.entries import entry_view
-from twinlock.repository.authoring.next_publication import NextPublication, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.model.views import (
     ClockView,
@@ -22,7 +22,7 @@ from twinlock.repository.model.views import (
 )
 from twinlock.repository.signing.clock import BEHIND, clock_problem
 from twinlock.repository.signing.clock_record import ask_second, read_marks, read_time_source
-from twinlock.repository.signing.sign import SigningAuthority
+from twinlock.repository.signing.sign import SigningAuthority, root_authority
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.prepared_root import PreparedRoot

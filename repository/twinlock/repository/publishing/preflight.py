@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twinlock.repository.authoring.entries import hosted_at
 from twinlock.repository.authoring.written_form import check_written
-from twinlock.repository.errors import StoredImageError
+from twinlock.repository.errors import MissingRoleFileError, StoredImageError
 from twinlock.repository.signing.clock import check_issued
 from twinlock.repository.store.hosted import OutsideHosts, check_reachable
 from twinlock.repository.store.image_files import find_fault
@@ -28,7 +28,6 @@ from twinlock.trust.engine.delegation import find_image
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.images import EndlessDataError, ImageNotFoundError
-from twinlock.trust.errors.metadata import UnlistedRoleError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
@@ -112,7 +111,7 @@ def _check_delegated(overlay: Overlay, first_root: bytes, vehicle: TrustedReposi
         delegations = targets.signed.delegations
         for child in (member.name for entry in delegations.entries for member in entry.roles) if delegations else ():
             if child not in state.listed:
-                raise UnlistedRoleError(repository=IMAGE, role=f"{child} (delegated by {role})")
+                raise MissingRoleFileError(repository=IMAGE, role=child, delegator=role)
 
 
 def check_elsewhere(workspace: Path, entries: Iterable[ImageEntry], hosts: OutsideHosts) -> tuple[str, ...]:

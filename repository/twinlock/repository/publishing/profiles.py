@@ -18,7 +18,7 @@ from twinlock.repository.signing.sign import S, SigningAuthority, sign_file
 from twinlock.repository.signing.signing_plan import ProfileFiles, RoleToSign, SigningPlan
 from twinlock.repository.store.object_names import TIMESTAMP_OBJECT, metadata_object, root_object
 from twinlock.repository.store.publication_log import LogRecord
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.state import RepositoryState
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import SNAPSHOT
@@ -38,7 +38,7 @@ def open_profiles(state: RepositoryState, *, chosen: ProfileWriter | None = None
     return (tuf,) if other is None else (tuf, other)
 
 
-def profile_rules(wires: Wires) -> tuple[ProfileRules, ...]:
+def profile_rules(wires: PublishedProfiles) -> tuple[ProfileRules, ...]:
     """The rules of each active profile other than ``tuf``, in which everything can be expressed."""
     return tuple(rules for rules in OTHER_PROFILES if rules.name in wires.names)
 

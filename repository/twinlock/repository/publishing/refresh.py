@@ -6,13 +6,13 @@ from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from twinlock.repository.authoring.next_publication import NextPublication, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.inspection import due_roles, renewed_until, role_views
 from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.signing.clock_record import signing_marks
-from twinlock.repository.signing.sign import keyids_of
+from twinlock.repository.signing.sign import keyids_of, root_authority
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace

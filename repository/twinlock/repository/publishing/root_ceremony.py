@@ -28,7 +28,7 @@ from twinlock.repository.aktualizr.ceremony import (
 )
 from twinlock.repository.aktualizr.root_chain import RootChain, authority_of, new_own_keys
 from twinlock.repository.aktualizr.writer import AktualizrWriter, begin_with_root, open_writer
-from twinlock.repository.authoring.next_publication import NextPublication, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.demands import check_demands, set_demand
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.keys.new_keys import NewKeys, make_keys
@@ -48,7 +48,7 @@ from twinlock.repository.publishing.root_signing import (
 from twinlock.repository.publishing.rotation import forget_unreachable, renew_changed, replace_top_level
 from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import OWN_ROOT
-from twinlock.repository.signing.sign import SigningAuthority, renew
+from twinlock.repository.signing.sign import SigningAuthority, renew, root_authority
 from twinlock.repository.store.object_names import root_object
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
@@ -91,13 +91,12 @@ def prepare_root(
     target: Path,
     *,
     for_aktualizr: bool = False,
-    until: date | None = None,
 ) -> RootView:
     """Write the next Root to ``target``, signed by those root keys that are held here, and show what it lacks.
 
     ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
-    published already and shares its Root keys with ours, it is handed over to keys of its own (``until``: see
-    ``aktualizr_profile``), and nothing else may change.
+    published already and shares its Root keys with ours, it is handed over to keys of its own, and nothing
+    else may change.
 
     Until it is published or cancelled no other Root of its number is.
     Raises: UsageError for changes that make no sense, ProfileError for keys that clients could not read; RootPreparedError.
@@ -105,7 +104,7 @@ def prepare_root(
     state, prepared = begin_publishing(workspace), PreparedRoot(workspace.path)
     published = state.published
     prepared.check(published.root.signed.version)
-    writer = _aktualizr_writer(state, for_aktualizr=for_aktualizr, until=until)
+    writer = _aktualizr_writer(state, for_aktualizr=for_aktualizr)
     if writer is not None and writer.handing_over:
         if changes.roles - {OWN_ROOT}:
             raise UsageError(
@@ -206,12 +205,12 @@ def _is_published(state: RepositoryState, root: Root) -> bool:
     return stored is not None and Metadata[Root].from_bytes(stored.data).signed.to_dict() == root.to_dict()
 
 
-def _aktualizr_writer(state: RepositoryState, *, for_aktualizr: bool, until: date | None) -> AktualizrWriter | None:
+def _aktualizr_writer(state: RepositoryState, *, for_aktualizr: bool) -> AktualizrWriter | None:
     """The aktualizr form of the next Root; None where there is none."""
     writer = open_writer(state)
     if writer is not None:
         hands_over = for_aktualizr and not writer.chain.has_own_keys
-        return handing_over(writer, last_day(state, until)) if hands_over else writer
+        return handing_over(writer, last_day(state, None)) if hands_over else writer
     if not for_aktualizr:
         return None
     wires = state.wires.with_aktualizr(root_offset=state.published.root.signed.version)

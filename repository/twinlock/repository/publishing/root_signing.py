@@ -24,12 +24,11 @@ from twinlock.repository.aktualizr.ceremony import (
     own_root_role,
     sign_attached,
 )
-from twinlock.repository.authoring.next_publication import root_authority
 from twinlock.repository.errors import OtherRepositoryError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.model.views import RoleChange, RootView
 from twinlock.repository.signing.named_keys import OWN_ROOT, TIME
-from twinlock.repository.signing.sign import ISSUED, SigningAuthority, valid_signatures
+from twinlock.repository.signing.sign import ISSUED, SigningAuthority, root_authority, valid_signatures
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS

@@ -21,7 +21,7 @@ from twinlock.repository.authoring.delegations import (
     rekeyed,
     write_delegations,
 )
-from twinlock.repository.authoring.next_publication import NextPublication, root_authority
+from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
@@ -30,7 +30,7 @@ from twinlock.repository.publishing.profiles import open_profiles
 from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.revoked_keys import keys_named_by, online_keys, retire_revoked
 from twinlock.repository.signing.named_keys import NamedKey
-from twinlock.repository.signing.sign import SigningAuthority, keyids_of
+from twinlock.repository.signing.sign import SigningAuthority, keyids_of, root_authority
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -91,7 +91,7 @@ def named_keys(workspace: Workspace) -> dict[str, NamedKey]:
     return keys_named_by(read_state(workspace))
 
 
-def plan_of(workspace: Workspace, role: str) -> KeyPlan:
+def current_plan(workspace: Workspace, role: str) -> KeyPlan:
     """Number, threshold and kind of the keys that a role has now. Raises: UsageError if there is no such role."""
     candidate = NextPublication(read_state(workspace))
     return _plan_for(role, current_authority(candidate, role), None)

@@ -49,7 +49,7 @@ def check_served(store: ObjectStore, now: datetime) -> None:
 
 def check_renewal(workspace: Workspace) -> None:
     """See that the online roles can be signed again when they are due. Raises: NotReadyError."""
-    refuse_unready(lambda: check_signable(workspace), lambda: check_room(workspace.path))
+    refuse_unready(lambda: check_signable(workspace), lambda: check_free_space(workspace.path))
 
 
 def refuse_unready(*checks: Callable[[], object]) -> None:
@@ -68,7 +68,7 @@ def refuse_unready(*checks: Callable[[], object]) -> None:
         raise NotReadyError(reasons=tuple(reasons))
 
 
-def check_room(path: Path) -> None:
+def check_free_space(path: Path) -> None:
     """See that there is room on the disk. Raises: NotReadyError."""
     free = shutil.disk_usage(path).free
     if free < FREE_BYTES:

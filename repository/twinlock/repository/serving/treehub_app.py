@@ -24,7 +24,7 @@ from twinlock.trust.errors.local import StorageError
 PREFIX = "/treehub"
 
 
-def add_treehub_routes(app: web.Application, find: Callable[[], Path | None], *, prefix: str = PREFIX) -> None:
+def add_treehub_routes(app: web.Application, find: Callable[[], Path | None]) -> None:
     """Serve the OSTree repository that ``find`` names, asked each time: it may be named while this runs."""
 
     async def treehub(request: web.Request) -> web.StreamResponse:
@@ -36,7 +36,7 @@ def add_treehub_routes(app: web.Application, find: Callable[[], Path | None], *,
             return web.Response(body=CONFIG, content_type="text/plain", headers={"Cache-Control": REVALIDATE})
         return await _serve(request, repository, name)
 
-    app.router.add_get(f"{prefix}/{{name:.+}}", treehub)
+    app.router.add_get(f"{PREFIX}/{{name:.+}}", treehub)
 
 
 async def _serve(request: web.Request, repository: Path, name: str) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Key, Metadata, Root, Signed, Snapshot, Targets, Timestamp
 
 from twinlock.repository.errors import MissingKeysError, MissingPostQuantumKeyError
+from twinlock.repository.keys.demands import demanding_roles
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.keys.public_keys import is_post_quantum, load_key
@@ -80,6 +81,13 @@ class SigningAuthority:
         count = self.count(signing)
         error = MissingKeysError if count < self.threshold else MissingPostQuantumKeyError
         raise error(role=role, required=self.threshold, held=count, keyids=self.keyids)
+
+
+def root_authority(root: Root, role: str) -> SigningAuthority:
+    """Who signs for a top-level role under ``root``."""
+    role_keys = root.roles[role]
+    keys = {keyid: root.keys[keyid] for keyid in role_keys.keyids if keyid in root.keys}
+    return SigningAuthority(keys, role_keys.threshold, role in demanding_roles(root))
 
 
 def _identity(keyid: str, key: Key) -> object:

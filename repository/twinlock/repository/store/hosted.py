@@ -143,7 +143,7 @@ def hash_uri(
                 connection.sock = cast("socket.socket", counted)
                 response = _request(connection, parts)
             location = response.headers.get("Location")
-            if not chain.leads_on(response.status, None if location is None else location.encode("latin-1")):
+            if not chain.follow(response.status, None if location is None else location.encode("latin-1")):
                 _check_image(uri, response)
                 counted.floor = RateFloor(uri, grace_s=hosts.grace_s)
                 return _measured(_Bounded(response, uri, max_bytes), progress)

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from twinlock.io.files.operator_files import find_operator_file
 from twinlock.io.files.records import MemberError, Record, check_format, parse_record, records_of_operators, to_record
 from twinlock.repository.errors import ConfigMemberError
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Seconds
 from twinlock.trust.errors.base import UsageError
 
@@ -29,12 +29,12 @@ class SupplierConfig(Record, frozen=True, kw_only=True):
     wires: tuple[str, ...] | UnsetType = UNSET
 
     @property
-    def profiles(self) -> Wires:
+    def profiles(self) -> PublishedProfiles:
         """The wire profiles. Raises: UsageError."""
-        return Wires() if self.wires is UNSET else Wires(names=self.wires)
+        return PublishedProfiles() if self.wires is UNSET else PublishedProfiles(names=self.wires)
 
 
-def wires_member(wires: Wires) -> tuple[str, ...] | UnsetType:
+def wires_member(wires: PublishedProfiles) -> tuple[str, ...] | UnsetType:
     """The member that names the profiles; none for the ``tuf`` profile alone."""
     return wires.names if wires.aktualizr else UNSET
 

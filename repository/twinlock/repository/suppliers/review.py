@@ -26,6 +26,7 @@ from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.staged_edits import preview_candidate
 from twinlock.repository.authoring.written_form import check_written
 from twinlock.repository.errors import (
+    MissingRoleFileError,
     NotDelegatedError,
     OutboxImageError,
     RoleReservedError,
@@ -47,7 +48,7 @@ from twinlock.repository.suppliers.outbox import (
     other_object,
     role_object,
 )
-from twinlock.repository.workspace.draft import Draft, check_room, editing_draft
+from twinlock.repository.workspace.draft import Draft, check_draft_size, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -58,7 +59,6 @@ from twinlock.trust.errors.metadata import (
     LimitError,
     RollbackError,
     ThresholdError,
-    UnlistedRoleError,
 )
 from twinlock.trust.model.targets import Targets as TrustedTargets
 from twinlock.trust.names import IMAGE, TARGETS, RoleName
@@ -71,7 +71,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
-    RoleTakenError, RoleReservedError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, UnlistedRoleError, UnsafePathError;
+    RoleTakenError, RoleReservedError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, MissingRoleFileError, UnsafePathError;
     LimitError for more than can be staged at once;
     OutboxImageError for damaged bytes in the outbox, StoredImageError for damaged bytes here; StorageError;
     MalformedError also for what vehicles ignore and a publisher does not write (``check_written``);
@@ -88,7 +88,7 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
         for role in news:
             draft.others.pop(role, None)
         draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
-        check_room(draft, "this outbox")
+        check_draft_size(draft, "this outbox")
         for role in news:
             review.keep_images(role)
     return tuple(RoleName(role) for role in news)
@@ -213,7 +213,7 @@ class _Review:
         by_others = failure.unknown and not failure.signed and not failure.invalid
         if not by_others or not owners or self.candidate.role_file(failure.role) is not None:
             return failure
-        return RoleReservedError(delegator="the outbox", role=failure.role, owners=owners)
+        return RoleReservedError(role=failure.role, owners=owners)
 
     def _is_newer(self, role: str, data: bytes, version: int) -> bool:
         before = self.candidate.role_file(role)
@@ -276,7 +276,7 @@ class _Review:
             # Of each way the delegation that leaves the name out: that may be one further up.
             narrow = [next(link for link in chain if not link.covers(path)) for chain in chains]
             allowed = tuple(sorted({pattern for link in narrow for pattern in link.paths}))
-            yield NotDelegatedError(role=role, target=path, field="the name", value=path, allowed=allowed)
+            yield NotDelegatedError(role=role, target=path, field="name", value=path, allowed=allowed)
             return
         hardware = set(entry_view(role, entry).hardware_ids)
         allowed_sets = [_hardware(chain) for chain in named]
@@ -321,7 +321,7 @@ class _Review:
         for member in (*named, *hash_bins(role, self.targets[role])):
             data = self._file(member.name) or self.candidate.role_file(member.name)
             if data is None:
-                raise UnlistedRoleError(repository="the outbox", role=f"{member.name} (delegated by {role})")
+                raise MissingRoleFileError(repository=IMAGE, role=member.name, delegator=role)
             try:
                 verify_delegated(data, member)
             except ThresholdError:

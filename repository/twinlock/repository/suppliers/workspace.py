@@ -30,7 +30,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from twinlock.io.files.durable import create_file, locked, read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory, new_directory
 from twinlock.io.files.records import record_bytes
-from twinlock.repository.authoring.apply_draft import apply_images, verify_delegated
+from twinlock.repository.authoring.apply_draft import apply_images
 from twinlock.repository.authoring.delegations import (
     AuthoredDelegation,
     Member,
@@ -51,16 +51,17 @@ from twinlock.repository.keys.private_keys import kind_of
 from twinlock.repository.keys.public_keys import MAX_PUBLIC_KEYS_BYTES, authoring_keys, read_key_files
 from twinlock.repository.model.views import ImageView, SupplierView
 from twinlock.repository.publishing.create import ensure_keys
-from twinlock.repository.publishing.profiles import OTHER_PROFILES, expand_patterns, profile_rules
+from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.sign import SPEC_VERSION, SigningAuthority, renew, sign_file
 from twinlock.repository.store.directory import DirectoryStore
-from twinlock.repository.store.image_files import FileDigest, Progress, check_stored, find_fault
+from twinlock.repository.store.image_files import Progress, find_fault
 from twinlock.repository.store.object_names import image_objects
 from twinlock.repository.suppliers.config import MAX_CONFIG_BYTES, SupplierConfig, read_config, wires_member
-from twinlock.repository.suppliers.outbox import open_outbox, other_object, read_others, read_roles, role_object
+from twinlock.repository.suppliers.forwarding import forward_outbox, put_newest
+from twinlock.repository.suppliers.outbox import open_outbox, other_object, role_object
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -75,7 +76,7 @@ class SupplierWorkspace:
         self.role: RoleName = RoleName(config.role)
         self.threshold: int = config.threshold
         self.valid_for: timedelta = timedelta(seconds=config.validity)
-        self.wires: Wires = config.profiles
+        self.wires: PublishedProfiles = config.profiles
         self.keyring = keyring
         self.clock = clock
         self.outbox: DirectoryStore = DirectoryStore(path / "outbox")
@@ -99,7 +100,7 @@ class SupplierWorkspace:
         name or keys that clients of a profile could not use.
         """
         plan = plan or KeyPlan()
-        wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+        wanted = PublishedProfiles(names=tuple(dict.fromkeys(("tuf", *wires))))
         _check_usable(wanted, role, plan)
         path = Path(path)
         if (path / f"{role_file(role)}.pub.json").exists():
@@ -211,7 +212,7 @@ class SupplierWorkspace:
         )
         for profile in profile_rules(self.wires):
             profile.check_delegation(self.role, delegation)
-        self._forward(delegation.members[0], Path(outbox))
+        forward_outbox(open_outbox(Path(outbox)), self.outbox, delegation.members[0], wires=self.wires)
         with editing_draft(self._draft_path) as draft:
             draft.of(self.role).delegations[name] = staged_delegation(delegation)
 
@@ -248,7 +249,7 @@ class SupplierWorkspace:
             files[role_object(self.role)] = sign_file(self.role, targets, [authority], self.keyring)
             with keys.leaving() if keys else nullcontext():
                 for name, data in files.items():
-                    self._put(name, data)
+                    put_newest(self.outbox, name, data)
                 self._keep_record(files[role_object(self.role)])
             with editing_draft(self._draft_path) as current:
                 current.discharge(draft)
@@ -319,10 +320,6 @@ class SupplierWorkspace:
             for profile in profile_rules(self.wires):
                 profile.check_signed_before(path, entry, before)
 
-    def _put(self, name: str, data: bytes) -> None:
-        before = self.outbox.stat(name)
-        self.outbox.replace(name, data, expected=before.etag if before else None)
-
     @property
     def _draft_path(self) -> Path:
         return self.path / "draft.json"
@@ -355,32 +352,8 @@ class SupplierWorkspace:
         apply_delegations(targets, edits.delegations)
         return targets
 
-    def _forward(self, member: Member, path: Path) -> None:
-        theirs = open_outbox(path)
-        roles = read_roles(theirs)
-        others = read_others(theirs, roles)
-        for role, data in roles.items():
-            for profile in profile_rules(self.wires):
-                if role not in others:
-                    raise profile.missing_file(role)
-            if role == member.name:
-                verify_delegated(data, member)
-                for profile in OTHER_PROFILES if role in others else ():
-                    profile.check_file(role, data, others[role], [member])
-            targets = Metadata[Targets].from_bytes(data).signed
-            for image, entry in targets.targets.items():
-                for name in image_objects(target_path(image), entry.length, entry.hashes):
-                    stream = theirs.open(name)
-                    if stream is not None:
-                        with stream:
-                            self.outbox.put_new_from(name, stream)
-                    check_stored(self.outbox, name, FileDigest(entry.length, dict(entry.hashes)))
-            if role in others:
-                self._put(other_object(role), others[role])
-            self._put(role_object(role), data)
 
-
-def _check_usable(wires: Wires, role: str, plan: KeyPlan) -> None:
+def _check_usable(wires: PublishedProfiles, role: str, plan: KeyPlan) -> None:
     """A role that clients could not ask for, or keys that they could not read, are refused early. Raises: ProfileError."""
     if role_file(role) and role in TOP_LEVEL:
         raise UsageError(reason=f"{role} is a top-level role; it cannot be delegated to a supplier")

@@ -20,7 +20,7 @@ from twinlock.io.files.records import (
     to_record,
 )
 from twinlock.repository.errors import ConfigMemberError
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Periods, Validity
 from twinlock.trust.errors.base import UsageError
 
@@ -74,13 +74,13 @@ class RepositoryConfig(Record, frozen=True, kw_only=True):
     first: FirstNumbers | UnsetType = UNSET
 
     @classmethod
-    def new(cls, periods: Periods, wires: Wires) -> Self:
+    def new(cls, periods: Periods, wires: PublishedProfiles) -> Self:
         """The configuration of a new repository."""
         return cls(format=_PLAIN_FORMAT, kind=_KIND, validity=Validity.of(periods)).with_wires(wires)
 
-    def with_wires(self, wires: Wires) -> Self:
+    def with_wires(self, wires: PublishedProfiles) -> Self:
         """The same with other wire profiles."""
-        if wires == Wires():
+        if wires == PublishedProfiles():
             return replace(self, format=_PLAIN_FORMAT, wires=UNSET, aktualizr=UNSET, first=UNSET)
         chain = ChainNumbers(root_offset=wires.root_offset)
         if wires.handed_over:
@@ -90,12 +90,12 @@ class RepositoryConfig(Record, frozen=True, kw_only=True):
         return replace(self, format=_FORMAT, wires=wires.names, aktualizr=chain, first=first)
 
     @property
-    def profiles(self) -> Wires:
+    def profiles(self) -> PublishedProfiles:
         """The wire profiles. Raises: UsageError."""
         chain, first = self.aktualizr or ChainNumbers(), self.first or FirstNumbers()
         stranded = chain.stranded or Stranded()
-        return Wires(
-            names=Wires().names if self.wires is UNSET else self.wires,
+        return PublishedProfiles(
+            names=PublishedProfiles().names if self.wires is UNSET else self.wires,
             root_offset=chain.root_offset,
             handed_over=chain.handed_over or 0,
             stranded=stranded.keys,

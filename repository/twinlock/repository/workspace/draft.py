@@ -100,7 +100,7 @@ def editing_draft(path: Path) -> Iterator[Draft]:
         replace_file(path, _encode(draft), max_bytes=_MAX_DRAFT_BYTES)
 
 
-def check_room(draft: Draft, what: str) -> None:
+def check_draft_size(draft: Draft, what: str) -> None:
     """Refuse a draft that would not be read again, before ``what`` is stored that belongs to it. Raises: LimitError."""
     size = len(_encode(draft))
     if size > _MAX_DRAFT_BYTES:

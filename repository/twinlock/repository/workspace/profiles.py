@@ -14,7 +14,7 @@ WIRES = tuple(PROFILES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wires:
+class PublishedProfiles:
     """``root_offset`` is by how much the Root chain of the aktualizr profile is behind ours, which began earlier.
 
     ``handed_over`` is the Root of ours from which on both chains have equal numbers, because the other one was handed
@@ -45,7 +45,7 @@ class Wires:
         """Whether the aktualizr profile is published too."""
         return self.names != (TUF.name,)
 
-    def with_aktualizr(self, *, root_offset: int) -> Wires:
+    def with_aktualizr(self, *, root_offset: int) -> PublishedProfiles:
         """The same with that profile, whose Root 1 states what Root ``root_offset + 1`` of ours states."""
         return replace(self, names=WIRES, root_offset=root_offset)
 
@@ -53,7 +53,7 @@ class Wires:
         """The number that Root ``version`` of ours has in the aktualizr profile."""
         return version if self.handed_over and version >= self.handed_over else version - self.root_offset
 
-    def with_hand_over(self, *, version: int, stranded: Iterable[str], until: date) -> Wires:
+    def with_hand_over(self, *, version: int, stranded: Iterable[str], until: date) -> PublishedProfiles:
         """The same with a hand-over at Root ``version`` of ours, from the Root keys ``stranded``."""
         return replace(self, handed_over=version, stranded=tuple(stranded), stranded_until=until)
 

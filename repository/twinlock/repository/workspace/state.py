@@ -24,7 +24,7 @@ from twinlock.repository.store.publication_log import DecidedReader, is_decided,
 from twinlock.repository.workspace.config import read_config
 from twinlock.repository.workspace.current import CurrentPublication, check_not_older, read_published
 from twinlock.repository.workspace.draft import Draft, read_draft
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Clock
 from twinlock.repository.workspace.workspace import Workspace, make_workspace
 from twinlock.trust.engine.restore import restore_repository
@@ -44,7 +44,7 @@ class RepositoryState:
     """
 
     workspace: Workspace
-    wires: Wires
+    wires: PublishedProfiles
     newest: CurrentPublication | None
     now: datetime
 
@@ -135,7 +135,7 @@ def _incomplete(workspace: Workspace) -> UsageError:
     return UsageError(reason=f"{workspace.path} was not created completely; run init again")
 
 
-def _look(workspace: Workspace, wires: Wires, now: datetime) -> RepositoryState:
+def _look(workspace: Workspace, wires: PublishedProfiles, now: datetime) -> RepositoryState:
     anchor = workspace.anchor()
     if anchor is None:
         return RepositoryState(workspace, wires, None, now)
@@ -148,7 +148,7 @@ def _look(workspace: Workspace, wires: Wires, now: datetime) -> RepositoryState:
     return RepositoryState(workspace, wires, newest, now)
 
 
-def _read_newest(workspace: Workspace, wires: Wires, anchor: bytes) -> CurrentPublication | None:
+def _read_newest(workspace: Workspace, wires: PublishedProfiles, anchor: bytes) -> CurrentPublication | None:
     """What is published. Files of two publications read together, while another publisher is at it, are read again."""
     while True:
         reader = DecidedReader(workspace.store, first=wires.first_timestamp)

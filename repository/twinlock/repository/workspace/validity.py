@@ -13,6 +13,8 @@ from twinlock.io.files.records import Record, plain
 from twinlock.trust.errors.base import UsageError
 
 Clock = Callable[[], datetime]
+STRANDED_FOR = timedelta(days=730)
+"""How long old Root keys sign for stranded vehicles unless an operator chooses."""
 
 
 def utc_now() -> datetime:

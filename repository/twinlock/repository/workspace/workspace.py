@@ -24,7 +24,7 @@ from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts
 from twinlock.repository.store.interface import ObjectStore
 from twinlock.repository.workspace.config import CONFIG, MAX_CONFIG_BYTES, RepositoryConfig, read_config
-from twinlock.repository.workspace.profiles import Wires
+from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Clock, Periods
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
@@ -58,11 +58,11 @@ class Workspace:
         """The file of staged edits."""
         return self.path / "draft.json"
 
-    def read_wires(self) -> Wires:
+    def read_wires(self) -> PublishedProfiles:
         """The wire profiles as the configuration names them now. An operation has them in its ``RepositoryState``."""
         return read_config(self.path).profiles
 
-    def set_wires(self, wires: Wires) -> None:
+    def set_wires(self, wires: PublishedProfiles) -> None:
         """Keep other wire profiles in the configuration. Raises: StorageError."""
         data = read_config(self.path).with_wires(wires).encode()
         replace_file(self.path / CONFIG, data, max_bytes=MAX_CONFIG_BYTES)
@@ -93,7 +93,7 @@ class Workspace:
 
 
 def create_workspace(
-    path: Path, *, passphrase: Passphrase, periods: Periods, clock: Clock, wires: Wires | None = None
+    path: Path, *, passphrase: Passphrase, periods: Periods, clock: Clock, wires: PublishedProfiles | None = None
 ) -> Workspace:
     """Make the directory and its configuration; one that is there already is opened. Raises: StorageError."""
     with storage_errors("create", path):
@@ -101,7 +101,7 @@ def create_workspace(
         clean_stale(path)
         if not (path / CONFIG).exists() and any(path.iterdir()):
             raise UsageError(reason=f"{path} is not empty and not an Image repository")
-    data = RepositoryConfig.new(periods, wires or Wires()).encode()
+    data = RepositoryConfig.new(periods, wires or PublishedProfiles()).encode()
     created = create_file(path / CONFIG, data, max_bytes=MAX_CONFIG_BYTES)
     if not created and not any(path.glob("public/publications/*")):
         read_config(path)  # an earlier attempt, cut off: what is wanted now counts
@@ -109,11 +109,9 @@ def create_workspace(
     return open_workspace(path, passphrase=passphrase, clock=clock)
 
 
-def open_workspace(
-    path: Path, *, passphrase: Passphrase, clock: Clock, hosts: OutsideHosts = PUBLIC_HOSTS
-) -> Workspace:
+def open_workspace(path: Path, *, passphrase: Passphrase, clock: Clock) -> Workspace:
     """Open a repository directory. Raises: UsageError if it is none, NewerStateError, StorageError."""
-    return make_workspace(path, read_config(path), passphrase=passphrase, clock=clock, hosts=hosts)
+    return make_workspace(path, read_config(path), passphrase=passphrase, clock=clock, hosts=PUBLIC_HOSTS)
 
 
 def make_workspace(

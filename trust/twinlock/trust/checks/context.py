@@ -1,4 +1,4 @@
-"""What every check needs besides the file that it judges, in one value so that no check has ten parameters."""
+"""What every check needs in addition to the file that it judges, in one value so that no check has ten parameters."""
 
 from __future__ import annotations
 

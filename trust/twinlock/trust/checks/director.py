@@ -32,7 +32,7 @@ def check_director_targets(targets: Targets, vehicle: Vehicle, *, policy: Policy
         bins = () if delegations.bins is None else (delegations.bins.name_prefix,)
         raise DirectorDelegationError(roles=names + bins)
     # Beyond the Standard, which writes the field (5.2.3.1) and never reads it: without this, the empty Targets of any
-    # other vehicle would hold back an update.
+    # other vehicle would withhold an update.
     check_vehicle(targets.vehicle, vehicle.vehicle, required=policy.require_vehicle)
     if len(targets.images) > limits.ecus:
         raise LimitError(

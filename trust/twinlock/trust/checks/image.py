@@ -66,9 +66,9 @@ def check_entry(
 
 
 class ImageVerifier:
-    """Length and every listed hash of an image, computed while its bytes pass by. Holds no image bytes.
+    """Length and every listed hash of an image, computed as its bytes arrive. Holds no image bytes.
 
-    Feed it chunks, then ask ``finish``. Source: Uptane 2.1.0 5.4.3.3 (never more than the length), 5.4.3.4.
+    Pass chunks to ``update``, then call ``finish``. Source: Uptane 2.1.0 5.4.3.3 (never more than the length), 5.4.3.4.
     """
 
     def __init__(self, entry: ImageEntry) -> None:

@@ -2,7 +2,7 @@
 
 Pre-order, depth first, in the order the delegations are listed. A terminating delegation that covers the image ends
 the search after its own subtree (TUF 1.0.34 5.6.7). Cycles are skipped. A bound that is reached raises, and so does a
-role that is missing, unlisted or refused: no role is passed over in silence.
+role that is missing, unlisted or refused: no role is skipped silently.
 Source: Uptane 2.1.0 5.4.4.7 (search) and 5.4.4.8 (several roles that have to agree); TAP 3; TAP 15.
 """
 

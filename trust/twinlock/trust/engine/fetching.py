@@ -1,4 +1,4 @@
-"""How the engine asks its driver for a file, what it holds a driver to, and how it hands a file over to be kept."""
+"""How the engine asks its driver for a file, what it holds a driver to, and how it hands over a file to store."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def accept(trusted: TrustedRepository, verified: Verified[S], authority: Authori
 
 
 def note_issued(signed: Signed, role: RoleName, context: Context) -> Steps[None]:
-    """Report a file whose stated signing time is later than a proven clock allows. It is accepted all the same."""
+    """Report a file whose stated signing time is later than a proven clock allows. It is accepted nevertheless."""
     if context.ceiling is not None and signed.issued is not None and signed.issued > context.ceiling:
         yield _notice(context, role, signed.version, signed.issued, context.ceiling)
 

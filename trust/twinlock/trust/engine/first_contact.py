@@ -1,7 +1,7 @@
 """First contact with a repository: whether what it publishes follows from the Root that an operator was given for it.
 
-Whatever does not fit is the operator's own mistake (two files swapped, another server's address) and never an attack:
-nothing is trusted yet but what the operator brought.
+A mismatch is the operator's own mistake (two files swapped, another server's address) and never an attack:
+nothing is trusted yet except what the operator provided.
 """
 
 from __future__ import annotations

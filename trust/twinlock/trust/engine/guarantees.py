@@ -1,7 +1,7 @@
-"""What a lax policy let pass: the guarantees that a verdict lacks, each by a stable name.
+"""What a lax policy accepted: the guarantees that a verdict lacks, each by a stable name.
 
 Only what was really missing in what was read is named. A lax policy that found everything in its place has given up
-nothing, and the strict one never can: it refuses instead. ``policy.py`` decides what will do, and ``checks`` act on it.
+nothing, and the strict one never can: it refuses instead. ``policy.py`` decides what is enough, and ``checks`` enforce it.
 """
 
 from __future__ import annotations

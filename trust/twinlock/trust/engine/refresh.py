@@ -122,7 +122,7 @@ def _next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Ste
 
 
 def _past_half_life(timestamp: Timestamp, context: Context) -> bool:
-    """Whether another place may well have a newer one: a mirror that replays an old one wins half its life and no more."""
+    """Whether another place may well have a newer one: a mirror that replays an old one gains half its lifetime at most."""
     issued = timestamp.issued
     return issued is not None and context.now - issued > (timestamp.expires - issued) / 2
 

@@ -12,7 +12,7 @@ from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import ROOT, KeyId, RoleName
 
-_MOST = 8  # notices of one file: enough to see what it is, too few to fill a report
+_MOST = 8  # notices about one file: enough to show the fault, too few to fill a report
 
 
 def note_root_keys(root: Root, context: Context) -> Steps[None]:

@@ -1,7 +1,7 @@
-"""The roots of the error tree, and how an error shows itself.
+"""The roots of the error tree, and how an error is shown.
 
-An error is its fields, all given by keyword; ``template`` is only how they read. Tests and programs look at fields and
-``code``; people read ``str()``. A subclass declares its fields as annotations, with a value where there is a default, and is done:
+An error is its fields, all given by keyword; ``template`` only words them. Tests and programs look at fields and
+``code``; people read ``str()``. A subclass declares its fields as annotations, with a value where there is a default, and nothing else:
 
     class RollbackError(RefusalError):
         code = "rollback"
@@ -10,8 +10,8 @@ An error is its fields, all given by keyword; ``template`` is only how they read
         offered: int
         trusted: int
 
-``TwinlockError`` gives it what ``dataclass`` would, but makes no code at import: there are many errors, a gateway's
-engine imports them all at each start, and meets none of them on most days.
+``TwinlockError`` gives it what ``dataclass`` would, but generates no code at import: there are many errors, and a
+gateway's engine imports all of them at each start and raises none on most days.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twinlock.trust.text.times import format_time
 
 
 class Attack(enum.Enum):
-    """The attacks of Uptane 2.1.0 4.3, as a report names them. ``NONE`` marks a fault that is no attack by itself."""
+    """The attacks of Uptane 2.1.0 4.3, as a report names them. ``NONE`` marks a fault that is not an attack by itself."""
 
     NONE = "none"
     ARBITRARY_SOFTWARE = "arbitrary-software"
@@ -47,8 +47,8 @@ class Attack(enum.Enum):
 class Kind(enum.Enum):
     """What kind of event an error is. Reports, problems and tables carry it and never mix the three.
 
-    ``ATTACK``: evidence of an act by someone who should not act. ``REFUSAL``: a rule said no, and everybody may be
-    honest. ``FAILURE``: something broke, here or on the way.
+    ``ATTACK``: evidence that a party acted without the right to. ``REFUSAL``: a rule was not met, though all parties may be
+    honest. ``FAILURE``: something broke, here or on the network.
     """
 
     ATTACK = "attack"
@@ -60,7 +60,7 @@ class Kind(enum.Enum):
 class TwinlockError(Exception):
     """Anything this project raises on purpose. ``code`` is stable; programs may depend on it.
 
-    ``by_rule`` is true for a class that a rule raises and not a fault. ``kind`` follows from it and from ``attack``.
+    ``by_rule`` is true for a class that a rule raises; a fault raises the others. ``kind`` follows from it and from ``attack``.
     """
 
     code: ClassVar[str] = "error"
@@ -84,7 +84,7 @@ class TwinlockError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        # Fields hold the words of other parties: they must not write control sequences to a terminal or lines to a log.
+        # Fields hold text from other parties: it must not write control sequences to a terminal or lines to a log.
         return printable(
             self.template.format(**{name: _show(value, self.joined) for name, value in self.fields().items()})
         )
@@ -123,7 +123,7 @@ class TwinlockError(Exception):
 
 
 class UsageError(TwinlockError):
-    """The caller's own fault: a wrong argument, a wrong order, a missing file of theirs.
+    """The caller's own mistake: a wrong argument, calls in the wrong order, a missing file.
 
     A class below it whose sentence is made of its own fields has no ``reason``.
     """
@@ -148,8 +148,8 @@ class UsageError(TwinlockError):
 class RefusalError(TwinlockError):
     """Metadata, an image or a report was refused; trusted state is what it was before.
 
-    ``clause`` is the clause whose step refused. It is no field: a class has one for all places that raise it, and a place
-    that carries out another step gives its own by keyword.
+    ``clause`` is the clause whose step refused. It is not a field: a class has one for all places that raise it, and a place
+    that carries out another step passes its own by keyword.
     """
 
     code = "refused"

@@ -130,7 +130,7 @@ class UnknownEcuError(RefusalError):
 
 
 class VehicleMismatchError(RefusalError):
-    """A Director's file of another vehicle, or of none where one must be named."""
+    """A Director's file for another vehicle, or for none where it must name one."""
 
     code = "other-vehicle"
     attack = Attack.REPLAY
@@ -188,7 +188,7 @@ class LengthError(RefusalError):
 
 
 class EndlessDataError(RefusalError):
-    """More bytes than the bound for what was asked; reading stopped there."""
+    """More bytes than the bound for the requested file; reading stopped there."""
 
     code = "endless-data"
     attack = Attack.ENDLESS_DATA

@@ -1,4 +1,4 @@
-"""Faults of this side or of the way between: storage, transport, passphrases. None of them is a verdict on metadata."""
+"""Faults of this side or of the network: storage, transport, passphrases. None of them is a verdict on metadata."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twinlock.trust.errors.base import Attack, TwinlockError
 
 
 class TransportError(TwinlockError):
-    """The network or the other end failed; nothing was learnt about what they would have said."""
+    """The network or the other end failed; the answer is unknown."""
 
     code = "transport"
     template = "{url}: {reason}"
@@ -26,9 +26,9 @@ class FetchError(TransportError):
 
 
 class SlowRetrievalError(TransportError):
-    """The other end sends more slowly than the floor, or is not done in time: the attack of that name, or a very bad line.
+    """The other end sends more slowly than the floor, or does not finish in time: the attack of that name, or a very bad line.
 
-    ``bytes_per_s`` is what it managed, 0 where nothing came.
+    ``bytes_per_s`` is its measured speed, 0 if it sent nothing.
     """
 
     code = "slow-retrieval"
@@ -70,7 +70,7 @@ class NewerStateError(StorageError):
 
 
 class PassphraseError(TwinlockError):
-    """A private key that the given passphrase does not open."""
+    """A private key that the given passphrase does not decrypt."""
 
     code = "passphrase"
     template = "the passphrase does not decrypt the key {path}"
@@ -79,7 +79,7 @@ class PassphraseError(TwinlockError):
 
 
 class ConflictError(TwinlockError):
-    """Another process changed the same thing first. Nothing was mixed; look at the new state and try again."""
+    """Another process changed the same object first. The two changes were not mixed; look at the new state and try again."""
 
     code = "conflict"
     template = "{what} changed meanwhile: {reason}"
@@ -97,7 +97,7 @@ class StateInUseError(ConflictError):
 
 
 class ProfileError(TwinlockError):
-    """Something of ours that a wire profile cannot express, or that its readers could not read. Nothing was signed."""
+    """Data of this repository that a wire profile cannot express or its readers cannot read. Nothing was signed."""
 
     code = "wire-profile"
     by_rule = True

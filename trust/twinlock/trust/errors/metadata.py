@@ -29,7 +29,7 @@ class MetadataFileError(RefusalError):
 
 
 class MalformedError(RefusalError):
-    """Bytes that are not what their format requires. ``json_path`` says where, ``$`` being the whole."""
+    """Bytes that are not what their format requires. ``json_path`` is the place, ``$`` the whole."""
 
     code = "malformed"
     clause = "Uptane 2.1.0 5.2.1"
@@ -40,7 +40,7 @@ class MalformedError(RefusalError):
 
 
 class UnsupportedSpecError(RefusalError):
-    """A file that follows a major version of the TUF specification that we do not."""
+    """A file that follows a major version of the TUF specification that this engine does not know."""
 
     code = "unsupported-spec"
     clause = "TUF 1.0.34 4.3"
@@ -80,7 +80,7 @@ class WeakKeyError(UnusableKeyError):
 
 
 class KeyLeftOutError(RefusalError):
-    """A key that a trusted file names and that counts for nothing here. The file itself holds."""
+    """A key that a trusted file names and that this engine does not count. The file itself remains valid."""
 
     code = "key-left-out"
     clause = "Uptane 2.1.0 5.2.1"
@@ -182,7 +182,7 @@ class RoleRemovedError(RefusalError):
 
 
 class EquivocationError(RefusalError):
-    """Other content under a version that was already seen."""
+    """Different content under a version that was seen before."""
 
     code = "equivocation"
     attack = Attack.EQUIVOCATION
@@ -194,7 +194,7 @@ class EquivocationError(RefusalError):
 
 
 class ExpiredError(MetadataFileError):
-    """Metadata past its time."""
+    """Expired metadata."""
 
     code = "expired"
     attack = Attack.FREEZE
@@ -216,7 +216,7 @@ class MixAndMatchError(MetadataFileError):
 
 
 class MissingMetadataError(MetadataFileError):
-    """A file that an index promises, or that must always exist, and that the repository does not have."""
+    """A file that an index lists, or that must always exist, and that the repository does not have."""
 
     code = "missing-metadata"
     attack = Attack.DROP_REQUEST
@@ -248,7 +248,7 @@ class UnlistedRoleError(RefusalError):
 
 
 class LimitError(RefusalError):
-    """A bound was reached. It is never to be read as an absence. The step that reads or searches gives the clause."""
+    """A bound was reached, which never means that something is absent. The step that reads or searches gives the clause."""
 
     code = "limit"
     attack = Attack.ENDLESS_DATA
@@ -273,7 +273,7 @@ class IssuedInFutureError(RefusalError):
 
 
 class TimeError(RefusalError):
-    """There is no time that can be relied on, so nothing can be shown to be unexpired. By itself no sign of an attack."""
+    """No reliable time is available, so no file can be shown to be unexpired. By itself this does not indicate an attack."""
 
     code = "no-secure-time"
     clause = "Uptane 2.1.0 5.4.3.1"

@@ -39,7 +39,7 @@ class ReportReplayError(RefusalError):
 
 
 class MissingEcuError(RefusalError):
-    """A manifest that leaves out ECUs which the inventory records."""
+    """A manifest that omits ECUs which the inventory records."""
 
     code = "missing-ecu"
     attack = Attack.DROP_REQUEST
@@ -85,14 +85,14 @@ class AttestationError(RefusalError):
 
 
 class AttestationKeyError(AttestationError):
-    """A time attestation that only keys signed which the known Root does not name: forged, or newer than that Root."""
+    """A time attestation signed only by keys that the known Root does not name: forged, or newer than that Root."""
 
     code = "time-attestation-key"
     attack = Attack.NONE
 
 
 class UnsolicitedTimeError(AttestationError):
-    """A time attestation that answers no question which this ECU has open: late, used before, or meant for another."""
+    """A time attestation that answers none of this ECU's open requests: late, used before, or meant for another ECU."""
 
     code = "time-unsolicited"
     attack = Attack.NONE

@@ -1,4 +1,4 @@
-"""Mistakes of a caller or an operator that a program may want to tell apart. All have the code ``usage``."""
+"""Mistakes of a caller or an operator that a program may want to distinguish. All have the code ``usage``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NotRefreshedError(UsageError):
 
 
 class GivenRootError(UsageError):
-    """A Root file given for a repository that is another one's."""
+    """A Root file that was given for one repository and belongs to another."""
 
     template = "the Root given for the {repository} repository belongs to a different one: {reason}"
     repository: str

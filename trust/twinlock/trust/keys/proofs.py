@@ -1,7 +1,7 @@
 """Stored proofs: what ties the bytes of a stored file to the authority whose signatures were counted on it.
 
 ``recall`` in ``signatures.py`` decides what follows from one. A proof holds no secret: anyone who can write the storage can
-make one, as they can replace the Root beside it. Where the Roots are read-only, only proofs made by the running process
+make one, as they can replace the stored Root. Where the Roots are read-only, only proofs made by the running process
 are used.
 """
 

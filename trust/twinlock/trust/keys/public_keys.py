@@ -15,7 +15,7 @@ from twinlock.trust.names import KeyId
 
 
 class Signer(Protocol):
-    """Something that holds a private key: an ECU's identity, a time source. The engine only ever asks it to sign."""
+    """Something that holds a private key: an ECU's identity, a time source. The engine only calls it to sign."""
 
     @property
     def public_key(self) -> PublicKey:
@@ -99,7 +99,7 @@ def load_key(keyid: str, *, keytype: str, scheme: str, public: str) -> PublicKey
     try:
         loaded = loader(public)
     except (ValueError, TypeError, AttributeError) as error:
-        raise UnusableKeyError(keyid=keyid, reason=f"it cannot be read as {keytype}: {error}") from None
+        raise UnusableKeyError(keyid=keyid, reason=f"the value cannot be read as {keytype}: {error}") from None
     except _Weak as weak:
         raise WeakKeyError(keyid=keyid, reason=str(weak)) from None
     return PublicKey(KeyId(keyid), keytype=keytype, scheme=scheme, public=public, loaded=loaded)
@@ -167,7 +167,7 @@ def _load_ecdsa(curve_name: str, hash_name: str) -> Callable[[str], _Loaded]:
 
         identity, key = _load_pem(public)
         if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != curve_name:
-            raise ValueError(f"it is not an ECDSA key on {curve_name}")
+            raise ValueError(f"this is not an ECDSA key on {curve_name}")
         algorithm = ec.ECDSA(getattr(hashes, hash_name)())
 
         def verify(signature: bytes, message: bytes) -> bool:
@@ -190,7 +190,7 @@ def _load_rsa(hash_name: str, *, pss: bool) -> Callable[[str], _Loaded]:
 
         identity, key = _load_pem(public)
         if not isinstance(key, rsa.RSAPublicKey):
-            raise ValueError("it is not an RSA key")
+            raise ValueError("this is not an RSA key")
         if key.key_size < _MIN_RSA_BITS:
             raise _Weak(f"RSA keys need {_MIN_RSA_BITS} bits, this one has {key.key_size}")
         algorithm = getattr(hashes, hash_name)()
@@ -219,7 +219,7 @@ def _load_mldsa(class_name: str) -> Callable[[str], _Loaded]:
 
         identity, key = _load_pem(public)
         if not isinstance(key, getattr(mldsa, class_name)):
-            raise ValueError(f"it is not an {class_name}")
+            raise ValueError(f"this is not an {class_name}")
 
         def verify(signature: bytes, message: bytes) -> bool:
             # TAP 21: what is signed is the domain "tuf", a version byte, and the SHA-512 of the payload.

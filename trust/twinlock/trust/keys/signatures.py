@@ -77,7 +77,7 @@ class Envelope(NamedTuple, Generic[T]):
     bare: Callable[[], bytes] | None = None
 
 
-_COUNTED = object()  # held by this module alone: what makes a ``Verified`` shows that it counted
+_COUNTED = object()  # private to this module: it shows that the maker of a ``Verified`` counted the signatures
 
 
 @final
@@ -142,8 +142,8 @@ def count_signers(
     """Count the distinct public keys of ``role`` that signed ``payload``.
 
     One key under two key ids counts once; a key id that appears twice is tried for each of its signatures and counts
-    once. A key id of ``role`` that is not in ``keys`` counts for nothing. After ``failures`` signatures that do not hold
-    the rest is invalid unseen, so that a file with many false ones costs little.
+    once. A key id of ``role`` that is not in ``keys`` counts for nothing. After ``failures`` invalid signatures
+    the rest count as invalid untested, so that a file with many false ones costs little.
     Source: Uptane 2.1.0 5.4.4.3 step 2.3 ("unique keys"); TUF 1.0.34 4.2.1.
     """
     failed = 0

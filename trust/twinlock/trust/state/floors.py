@@ -1,9 +1,11 @@
 """Floors: what a role may not fall below, kept apart from the file that established it.
 
-``lower_floors`` is the only function that removes one, and so the only answer to "when does a floor fall?": when key
-material that established it left its role, or is fewer keys than the role's new threshold. Key ids, their order and added
-keys do not count. Each link of a Root chain is judged by itself, so one walk over many links and many walks over
-one link each give the same floors. Losing, damaging or dropping a stored file lowers nothing.
+Three functions change floors. ``establish`` gives the floor of a role once a file that passed the old floor is accepted.
+``lower_floors`` is the only one that removes a floor: when key material that established it left its role, or is fewer keys
+than the role's new threshold. Key ids, their order and added keys do not count. ``cap_floors`` (``engine/fetching.py``)
+lowers nothing but the time that a floor proves, down to a clock that is itself proven; its version and content remain.
+Each link of a Root chain is judged by itself, so one walk over many links and many walks over one link each give the same
+floors. Losing, damaging or dropping a stored file lowers nothing.
 Source: Uptane 2.1.0 5.4.4.3 step 4; TUF 1.0.34 5.3.11.
 """
 

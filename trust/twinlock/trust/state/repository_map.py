@@ -34,7 +34,7 @@ class RepositoryMap(NamedTuple):
     mappings: tuple[PathMapping, ...]
 
     def agreeing(self, path: TargetPath) -> tuple[RepositoryName, ...]:
-        """The repositories besides the Director that have to list ``path``. Raises: UnmappedImageError."""
+        """The repositories other than the Director that have to list ``path``. Raises: UnmappedImageError."""
         for mapping in self.mappings:
             if mapping.covers(path):
                 return tuple(name for name in mapping.repositories if name != DIRECTOR)

@@ -1,6 +1,6 @@
 """Reading the ``aktualizr`` profile: bytes to the same model that every other encoding gives.
 
-What that client passes over in silence is decided here as strictly as in the ``tuf`` profile: a duplicate key id, an
+What that client ignores silently is decided here as strictly as in the ``tuf`` profile: a duplicate key id, an
 unknown method, a name that could become a path. What it refuses, we refuse. This file decodes Root, Timestamp and
 Snapshot; ``targets.py`` decodes Targets.
 """
@@ -77,7 +77,7 @@ class AktualizrProfile:
         try:
             return _canonical(data, "file")
         except MalformedError:
-            return None  # what has no canonical form is no other spelling of anything
+            return None  # a file without a canonical form has no other spelling
 
 
 AKTUALIZR = AktualizrProfile()
@@ -97,7 +97,7 @@ def _decode(
     raw = parse_envelope(data, what, max_bytes, locate=locate, **bounds)
     signed = Node(raw.signed, what, "$.signed")
     found = signed.get("_type").text()
-    # Some publishers write Root alone in lower case, and this client takes both; a chain keeps to one (``checks.root``).
+    # Some publishers write Root alone in lower case, and this client accepts both; a chain keeps to one (``checks.root``).
     if found != form.TYPES[role] and (role, found) != (ROOT, ROOT):
         signed.get("_type").fail(f"it is {found!r}, but {form.TYPES[role]!r} is required")
     signatures = decode_signatures(Node(raw.signatures, what, "$.signatures"), limits)

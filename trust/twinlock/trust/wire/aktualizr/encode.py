@@ -1,8 +1,8 @@
 """Writing the ``aktualizr`` profile, as a translation of the ``tuf`` profile: plain JSON in, plain JSON out.
 
 A repository is authored once. Each of its files is translated, with the same version, expiry, keys and key ids, and signed
-once more by the same keys over its form here. Members that only we read (``issued``, ``mustAgree``, the vehicle's id) come
-along, since this client passes over what it does not know; so nothing that our own checks want is lost.
+once more by the same keys over its form here. Members that only we read (``issued``, ``mustAgree``, the vehicle's id) are
+kept, since this client ignores what it does not know; so nothing that our own checks need is lost.
 """
 
 from __future__ import annotations

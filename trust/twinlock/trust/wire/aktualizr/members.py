@@ -70,14 +70,14 @@ def read_signature(item: Any, limits: Limits) -> Signature | None:
 
 
 def decode_hashes(node: Node, limits: Limits) -> dict[str, str]:
-    """Digests by algorithm, in lower case. Others than we know are passed over, but one has to be left."""
+    """Digests by algorithm, in lower case. Unknown algorithms are ignored, but at least one known algorithm is required."""
     found: dict[str, str] = {}
     for algorithm, item in node.members(limits.hashes):
         if algorithm not in DIGEST_DIGITS:
             continue
         digest = item._replace(value=item.text().lower())
         if len(digest.hex()) * 2 != DIGEST_DIGITS[algorithm]:
-            item.fail(f"that is no {algorithm} digest")
+            item.fail(f"not a digest of {algorithm}")
         found[algorithm] = digest.value
     if not found:
         node.fail("at least one hash of a known algorithm is required")

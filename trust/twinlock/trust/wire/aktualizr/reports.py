@@ -107,7 +107,7 @@ def decode_report(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedRep
 def decode_manifest(data: bytes, limits: Limits = DEFAULT_LIMITS) -> UnverifiedManifest:
     """Read a manifest and the reports in it; a report that cannot be read is an ``UnreadablePart``.
 
-    So is the part that states how an order ended: it carries words of Secondaries.
+    So is the part that states how an order ended: it carries text from Secondaries.
     Raises: MalformedError, LimitError, UnsafePathError for what the manifest itself states.
     """
     node = _parse(data, "manifest", limits)
@@ -188,14 +188,14 @@ def _counter(node: Node) -> int:
 
 
 def _attack(text: str) -> tuple[str, str]:
-    """Free words, in which we put a code and a sentence where we write them ourselves."""
+    """Free text; where this project writes it, a code and a sentence."""
     if coded := _CODED.fullmatch(text):
         return coded[1], truncate(coded[2])
     return (ATTACK, truncate(text)) if text else ("", "")
 
 
 def _installation(signed: Node, limits: Limits) -> InstallationReport | None:
-    """How the last order ended. Reports of a kind that we do not know are passed over, as everything unknown here."""
+    """How the last order ended. Reports of an unknown kind are ignored, as everything unknown is in this profile."""
     if not signed.has("installation_report"):
         return None
     outer = signed.get("installation_report")
@@ -231,7 +231,7 @@ def _signature(node: Node) -> ReportSignature:
     method = node.get("method")
     scheme = _SCHEMES.get(method.text().lower())
     if scheme is None:
-        method.fail(f"{method.text()!r} is no method of signing")
+        method.fail(f"{method.text()!r} is not a signing method")
     try:
         value = form.decode_base64(node.get("sig").text())
     except ValueError as error:

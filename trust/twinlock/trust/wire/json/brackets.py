@@ -1,6 +1,6 @@
-"""The depth of JSON text, counted before any of it is built: one pass over the text, whatever it holds.
+"""The depth of JSON text, counted before any of it is built, in a single pass whatever the text holds.
 
-An attacker writes what is counted here, so a string that never ends must not be looked through again from each quote in it.
+An attacker writes what is counted here, so an unterminated string must not be searched again from each quote in it.
 """
 
 from __future__ import annotations

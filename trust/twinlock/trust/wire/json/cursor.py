@@ -159,7 +159,7 @@ class Node(NamedTuple):
 
 
 def _is_plain(value: object) -> TypeGuard[str]:
-    """Whether ``value`` is a string that ``text`` would take, seen at one look; False proves nothing."""
+    """A quick test whether ``text`` would accept ``value``; False proves nothing."""
     return isinstance(value, str) and value.isascii() and len(value) <= _MAX_TEXT
 
 

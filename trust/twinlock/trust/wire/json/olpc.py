@@ -40,7 +40,7 @@ def encode_parsed(value: Any) -> bytes:
 
 
 def refuse_floats(value: Any) -> None:
-    """Refuse what no canonical form has: floats, and names that are no strings. Raises: ValueError, TypeError."""
+    """Refuse what no canonical form has: floats, and names that are not strings. Raises: ValueError, TypeError."""
     stack = [value]
     while stack:
         item = stack.pop()

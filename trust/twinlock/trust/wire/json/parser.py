@@ -150,7 +150,7 @@ def _any_members(
 
 
 def _check_extent(text: str, start: int, limit: int, what: str) -> None:
-    """See that the array or object at ``start`` ends within ``limit`` characters, without building any of it.
+    """Ensure that the array or object at ``start`` ends within ``limit`` characters, without building any of it.
 
     The parser refuses what is not JSON. Raises: LimitError.
     """
@@ -161,7 +161,7 @@ def _check_extent(text: str, start: int, limit: int, what: str) -> None:
 
 
 def _parse_whole(text: str, position: int) -> tuple[Any, int] | None:
-    """An object read in one go; None if it is none or anything is wrong with it."""
+    """An object read in one step; None if it is not an object or anything is wrong with it."""
     try:
         value, end = _parse_value(text, position, "", "")
     except MalformedError:
@@ -189,7 +189,7 @@ def _parse_object(
 
 
 def _locate(text: str, position: int, what: str, path: str) -> tuple[LocatedMembers, int]:
-    """Find the members of a large object; every value is scanned as JSON and thrown away."""
+    """Find the members of a large object; every value is scanned as JSON and discarded."""
     large = len(text) - position >= WORTH_IT
     located = (locate_plain(text, position) if large else None) or _locate_compact(text, position)
     if located is None:

@@ -22,7 +22,7 @@ _LONE_SURROGATE = re.compile(
 
 
 def check_values(text: str, most: int, what: str) -> None:
-    """See that ``text`` holds at most ``most`` JSON values, before any of them is built.
+    """Ensure that ``text`` holds at most ``most`` JSON values, before any of them is built.
 
     Each comma and each opening bracket outside a string counts as one: an empty list or object thus counts twice.
     The text does not have to be JSON. Raises: LimitError.

@@ -37,7 +37,7 @@ class Attestation(NamedTuple):
     def stands(self, root: Root) -> bool:
         """Whether this time still bounds later ones under ``root``.
 
-        It falls when key material that signed it left the role, or is fewer keys than the role's threshold now. Key ids,
+        It ends when key material that signed it left the role, or is fewer keys than the role's threshold now. Key ids,
         their order and added keys do not count.
         """
         role = root.time_source
@@ -88,7 +88,7 @@ def check_attestation(
             raise AttestationKeyError(reason=str(error)) from error
         raise AttestationError(reason=str(error)) from error
     if nonce is not None and nonce not in nonces:
-        raise AttestationError(reason="it does not answer the nonce that was sent")
+        raise AttestationError(reason="the attestation does not answer the nonce that was sent")
     return Attestation(time, frozenset(key_material(root.keys[keyid]) for keyid in found.tally.signed))
 
 

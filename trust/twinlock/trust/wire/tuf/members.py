@@ -104,13 +104,13 @@ def read_signature(item: Any, limits: Limits) -> Signature | None:
 
 
 def decode_vehicle(signed: Node) -> VehicleId | None:
-    """Whose vehicle a Director's file is for; None in files that are for everybody."""
+    """The vehicle that a Director's file is for; None in files for all vehicles."""
     node = custom_member(signed, "vehicleIdentifier")
     return None if node is None else VehicleId(decode_identifier(node))
 
 
 def decode_correlation(signed: Node) -> str | None:
-    """Under which id a Director's order goes; None where none is stated."""
+    """The id of a Director's order; None where none is stated."""
     node = custom_member(signed, "correlationId")
     return None if node is None else node.text()
 

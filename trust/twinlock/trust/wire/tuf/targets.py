@@ -86,7 +86,7 @@ def _entries(node: Node, limits: Limits) -> Iterator[Delegation]:
     plain = node.get("roles").items(limits.delegations_per_role) if node.has("roles") else []
     if node.has("prioritized_delegations"):  # TAP 3
         if plain:
-            node.fail("roles has to be empty beside prioritized_delegations")
+            node.fail("roles has to be empty where prioritized_delegations is given")
         several = node.get("prioritized_delegations").items(limits.delegations_per_role)
         return (_multi_role(item, limits) for item in several)
     return (_delegation(item, (_role(item, limits),), limits) for item in plain)
