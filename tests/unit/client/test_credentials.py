@@ -66,14 +66,14 @@ WRONG = {
         "certificate",
         "holds a private key, and {key} holds a certificate; swap",
     ),
-    "the key twice": (("key", "key", "ca"), "certificate", "it holds a private key, and a certificate is needed"),
+    "the key twice": (("key", "key", "ca"), "certificate", "the file holds a private key, and a certificate is needed"),
     "the certificate twice": (
         ("certificate", "certificate", "ca"),
         "key",
-        "it holds a certificate, and the private key of",
+        "the file holds a certificate, and the private key of",
     ),
-    "another key": (("certificate", "other", "ca"), "key", "it is not the key of the certificate in {certificate}"),
-    "no PEM text": (("text", "key", "ca"), "certificate", "it holds neither a certificate nor a key in PEM form"),
+    "another key": (("certificate", "other", "ca"), "key", "the key is not that of the certificate in {certificate}"),
+    "no PEM text": (("text", "key", "ca"), "certificate", "the file holds neither a certificate nor a key in PEM form"),
     "an encrypted key": (
         ("certificate", "encrypted", "ca"),
         "key",
@@ -82,9 +82,13 @@ WRONG = {
     "a key as the authority": (
         ("certificate", "key", "key"),
         "ca",
-        "it holds a private key, and the certificate of an",
+        "the file holds a private key, and the certificate of an",
     ),
-    "no authority": (("certificate", "key", "text"), "ca", "it holds neither a certificate nor a key in PEM form"),
+    "no authority": (
+        ("certificate", "key", "text"),
+        "ca",
+        "the file holds neither a certificate nor a key in PEM form",
+    ),
 }
 
 

@@ -6,13 +6,12 @@ The Director's ``devices`` decide which vehicle or ECU a verified certificate na
 from __future__ import annotations
 
 import ssl
+import stat
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from twinlock.io.files.operator_files import read_operator_file
 from twinlock.io.http.network_faults import ssl_words
-from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.usage import TlsFileError
 
 
@@ -55,7 +54,9 @@ def _unusable_authority(ca: Path, error: Exception) -> TlsFileError:
     held = _held(ca)
     if _CERTIFICATE in held:
         return TlsFileError(path=str(ca), reason=_why(error))
-    return TlsFileError(path=str(ca), reason=f"it holds {_named(held)}, and the certificate of an authority is needed")
+    return TlsFileError(
+        path=str(ca), reason=f"the file holds {_named(held)}, and the certificate of an authority is needed"
+    )
 
 
 def load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
@@ -65,29 +66,35 @@ def load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
         context.load_cert_chain(certificate, key, password=partial(_encrypted, key))
     except (OSError, ValueError) as error:
         if _CERTIFICATE not in held and _CERTIFICATE in held_too and _KEY in held:
-            reason = f"it holds a private key, and {key} holds a certificate; swap the two files"
+            reason = f"the file holds a private key, and {key} holds a certificate; swap the two files"
             raise TlsFileError(path=str(certificate), reason=reason) from None
         if _CERTIFICATE not in held:
-            reason = f"it holds {_named(held)}, and a certificate is needed"
+            reason = f"the file holds {_named(held)}, and a certificate is needed"
             raise TlsFileError(path=str(certificate), reason=reason) from None
         if _KEY not in held_too:
-            reason = f"it holds {_named(held_too)}, and the private key of {certificate} is needed"
+            reason = f"the file holds {_named(held_too)}, and the private key of {certificate} is needed"
             raise TlsFileError(path=str(key), reason=reason) from None
         if getattr(error, "reason", None) == _MISMATCH:
-            raise TlsFileError(path=str(key), reason=f"it is not the key of the certificate in {certificate}") from None
+            raise TlsFileError(
+                path=str(key), reason=f"the key is not that of the certificate in {certificate}"
+            ) from None
         raise TlsFileError(path=f"{certificate} with {key}", reason=_why(error)) from None
 
 
 _CERTIFICATE, _KEY = b"CERTIFICATE-----", b"PRIVATE KEY-----"
+_READ_BYTES = 1_000_000
 _MISMATCH = "KEY_VALUES_MISMATCH"
 
 
 def _held(path: Path) -> frozenset[bytes]:
     """Which sorts of PEM text ``path`` holds. Raises: TlsFileError."""
     try:
-        data = read_operator_file(path, "the TLS file")  # OpenSSL would hang at a pipe
-    except StorageError as error:
-        raise TlsFileError(path=str(path), reason=error.reason) from None
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would hang here
+            raise TlsFileError(path=str(path), reason="not a regular file")
+        with path.open("rb") as file:
+            data = file.read(_READ_BYTES)
+    except OSError as error:
+        raise TlsFileError(path=str(path), reason=error.strerror or "the file cannot be read") from None
     return frozenset(mark for mark in (_CERTIFICATE, _KEY) if mark in data)
 
 
