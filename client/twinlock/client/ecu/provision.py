@@ -53,7 +53,7 @@ class EcuPlan:
     accepts: tuple[str, ...] = ()
     time: Mapping[str, Any] = field(default_factory=dict)
     policy: str = "strict"
-    factory_image: tuple[str, Path] | None = None
+    factory_image: tuple[str, str | Path] | None = None
     factory_release_counter: int = 0
 
 
@@ -71,11 +71,11 @@ class KnownRepositories:
     director_url: str = ""
     image_url: str = ""
     wires: Mapping[str, str] = field(default_factory=dict)
-    anchor: Path | None = None
+    anchor: str | Path | None = None
 
 
 def provision_primary(
-    directory: Path,
+    directory: str | Path,
     plan: EcuPlan,
     repositories: KnownRepositories,
     *,
@@ -93,6 +93,7 @@ def provision_primary(
     described = [_checked_description(item) for item in secondaries]
     _check_key_types(plan, repositories, described)
     _check_anchor(repositories, full=True)
+    directory = Path(directory)
     config = directory / PRIMARY_FILE
     settings = _settings("primary", plan, repositories) | {
         "map": "map.json",
@@ -107,7 +108,7 @@ def provision_primary(
 
 
 def provision_secondary(
-    directory: Path,
+    directory: str | Path,
     plan: EcuPlan,
     repositories: KnownRepositories,
     *,
@@ -126,6 +127,7 @@ def provision_secondary(
     given_anchors(repositories)
     _check_key_types(plan, repositories)
     _check_anchor(repositories, full=full)
+    directory = Path(directory)
     config = directory / SECONDARY_FILE
     settings = _settings("secondary", plan, repositories) | {"verification": verification, "listen": listen}
     if full:
@@ -194,14 +196,15 @@ def _make(directory: Path, plan: EcuPlan, repositories: KnownRepositories, *, fu
     wires = _profiles(repositories.wires)
     with TrustedState.create(directory / "state.db", roots, wires=wires, limits=DEFAULT_LIMITS) as state:
         raise_floor(state, plan.factory_release_counter)
-    path, source = plan.factory_image or ("factory", None)
+    path, file = plan.factory_image or ("factory", None)
+    source = None if file is None else Path(file)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
     create_identity(directory / "identity.pem", plan.key_type)
 
 
 def _settings(role: str, plan: EcuPlan, repositories: KnownRepositories) -> dict[str, Any]:
     wires = {"wires": dict(repositories.wires)} if repositories.wires else {}
-    anchor = {"anchor": str(repositories.anchor.absolute())} if repositories.anchor is not None else {}
+    anchor = {"anchor": str(Path(repositories.anchor).absolute())} if repositories.anchor is not None else {}
     return (
         wires
         | anchor
@@ -239,11 +242,11 @@ def _check_anchor(repositories: KnownRepositories, *, full: bool) -> None:
     """Before anything is made: the anchor has the Roots that this ECU starts from. Raises: AnchorMismatchError, StorageError."""
     if repositories.anchor is None:
         return
-    held = load_anchor(repositories.anchor, DEFAULT_LIMITS)
+    held = load_anchor(Path(repositories.anchor), DEFAULT_LIMITS)
     wanted = {DIRECTOR: repositories.director_root} | ({IMAGE: repositories.image_root} if full else {})
     for name, root in wanted.items():
         if held.get(name) != root:
-            raise AnchorMismatchError(path=str(repositories.anchor / f"{name}.root.json"), repository=name)
+            raise AnchorMismatchError(path=str(Path(repositories.anchor) / f"{name}.root.json"), repository=name)
 
 
 def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:
