@@ -85,8 +85,8 @@ class Director(HistoryView):
         self, path: Path, settings: Settings, database: Inventory, passphrase: Passphrase, clock: Clock, *, actor: str
     ) -> None:
         """Not for callers: use ``create`` or ``open``."""
+        self.path = path = Path(path)
         keyring = open_keyring(path, settings, passphrase)
-        self.path = path
         self.settings: Settings = settings
         self.actor: str = actor
         self._database = database
@@ -322,10 +322,10 @@ class Director(HistoryView):
         return self._sign_root(now, lambda moment: self.roots.follow(moment, roles, plan))
 
     def prepare_root(
-        self, target: Path, plans: Mapping[str, KeyPlan | None], *, now: datetime | None = None
+        self, target: str | Path, plans: Mapping[str, KeyPlan | None], *, now: datetime | None = None
     ) -> RootView:
         """Write the next Root to a file for others to sign. Parameters and errors: as ``RootKeeper.prepare``."""
-        return self.roots.prepare(self._moment(now), plans, target)
+        return self.roots.prepare(self._moment(now), plans, Path(target))
 
     def publish_root(self, path: str | Path, *, now: datetime | None = None) -> int:
         """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""

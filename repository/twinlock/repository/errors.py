@@ -86,7 +86,8 @@ class StoreTamperedError(TwinlockError):
 class NotDelegatedError(RefusalError):
     """A supplier lists images, or hardware, that were not delegated to it: outside of its delegation, by mistake or not.
 
-    ``field`` is what is beyond of the first one, ``target``: ``name`` or ``hardware``. ``others`` are the next ones, ``count`` is the number of all.
+    ``field`` is what is beyond of the first one, ``target``: ``name`` or ``hardware``. ``others`` are the next ones, ``more`` is the
+    number of those after them.
     """
 
     code = "not-delegated"
@@ -102,19 +103,18 @@ class NotDelegatedError(RefusalError):
     value: str
     allowed: tuple[str, ...]
     others: tuple[str, ...] = ()
-    count: int = 1
+    more: int = 0
 
     @classmethod
     def of(cls, beyond: Sequence[NotDelegatedError]) -> Self:
         """One refusal for all images ``beyond`` the delegation: the first with its reason, and the names of the next ones."""
         others = tuple(error.target for error in beyond[1 : _SHOWN_IMAGES + 1])
-        return cls(**(beyond[0].fields() | {"others": others, "count": len(beyond)}))
+        return cls(**(beyond[0].fields() | {"others": others, "more": len(beyond) - 1 - len(others)}))
 
     def __str__(self) -> str:
-        if self.count == 1:
+        if not self.others:
             return super().__str__()
-        unnamed = self.count - 1 - len(self.others)
-        more = f" and {unnamed} more" if unnamed else ""
+        more = f" and {self.more} more" if self.more else ""
         return printable(f"{super().__str__()}; nor are {', '.join(self.others)}{more}")
 
 

@@ -66,7 +66,7 @@ from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.state import open_repository, read_for_change, read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
-from twinlock.repository.workspace.workspace import Workspace, create_workspace
+from twinlock.repository.workspace.workspace import Workspace, checked_workspace, create_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.limits import DEFAULT_LIMITS
 
@@ -82,8 +82,8 @@ class ImageRepository:
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        """Used by ``create`` and ``open``."""
-        self.workspace = workspace
+        """Used by ``create`` and ``open``. Raises: UsageError for a path."""
+        self.workspace: Workspace = checked_workspace(workspace)
 
     @classmethod
     def create(

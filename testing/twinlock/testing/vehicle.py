@@ -32,7 +32,7 @@ class TestVehicle:
     def __init__(
         self,
         repositories: Repositories,
-        directory: Path,
+        directory: str | Path,
         *,
         installer: Installer | None = None,
         precondition: Precondition | None = None,

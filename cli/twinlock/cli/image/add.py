@@ -268,7 +268,7 @@ def _stage_many(
     out: Output, place: ImageRepository | SupplierWorkspace, requests: Sequence[ImageRequest], *, replace: bool
 ) -> None:
     """Stage all and show the result of each. Raises: SystemExit if any was refused."""
-    total = sum(_size(request.source) for request in requests)
+    total = sum(_size(Path(request.source)) for request in requests)
     with out.progress(total, f"hashing {counted(len(requests), 'image')}") as advance, own_input():
         results = place.add_images(requests, replace=replace, progress=advance)
     for result in results:

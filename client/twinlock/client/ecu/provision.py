@@ -71,7 +71,7 @@ class EcuPlan:
     accepts: tuple[str, ...] = ()
     time: Mapping[str, Any] = field(default_factory=dict)
     policy: str = "strict"
-    factory_image: tuple[str, Path] | None = None
+    factory_image: tuple[str, str | Path] | None = None
     factory_release_counter: int = 0
 
 
@@ -89,11 +89,11 @@ class KnownRepositories:
     director_url: str = ""
     image_url: str = ""
     wires: Mapping[str, str] = field(default_factory=dict)
-    anchor: Path | None = None
+    anchor: str | Path | None = None
 
 
 def provision_primary(
-    directory: Path,
+    directory: str | Path,
     plan: EcuPlan,
     repositories: KnownRepositories,
     *,
@@ -113,6 +113,7 @@ def provision_primary(
     described = [_checked_description(item) for item in secondaries]
     _check_key_types(plan, repositories, described)
     _check_anchor(repositories, full=True)
+    directory = Path(directory)
     config = directory / PRIMARY_FILE
     settings = _settings("primary", plan, repositories) | {
         "map": "map.json",
@@ -126,7 +127,7 @@ def provision_primary(
 
 
 def provision_secondary(
-    directory: Path,
+    directory: str | Path,
     plan: EcuPlan,
     repositories: KnownRepositories,
     *,
@@ -146,6 +147,7 @@ def provision_secondary(
     given_anchors(repositories)
     _check_key_types(plan, repositories)
     _check_anchor(repositories, full=full)
+    directory = Path(directory)
     config = directory / SECONDARY_FILE
     settings = _settings("secondary", plan, repositories) | {"verification": verification, "listen": listen}
     if full:
@@ -252,7 +254,8 @@ def _make(directory: Path, plan: EcuPlan, repositories: KnownRepositories, *, fu
     with TrustedState.create(directory / "state.db", roots, wires=wires, limits=DEFAULT_LIMITS) as state:
         raise_floor(state, plan.factory_release_counter)
         state.store_provisioned_as({"vehicle": plan.vehicle, "ecu": plan.ecu, "hardwareId": plan.hardware_id})
-    path, source = plan.factory_image or ("factory", None)
+    path, file = plan.factory_image or ("factory", None)
+    source = None if file is None else Path(file)
     SlotInstaller.provision(directory / "slots", EcuId(plan.ecu), _factory_entry(path, source, plan), source)
     _make_key(directory / "identity.pem", plan)
 
@@ -272,7 +275,7 @@ def _make_key(path: Path, plan: EcuPlan) -> None:
 
 def _settings(role: str, plan: EcuPlan, repositories: KnownRepositories) -> dict[str, Any]:
     wires = {"wires": dict(repositories.wires)} if repositories.wires else {}
-    anchor = {"anchor": str(repositories.anchor.absolute())} if repositories.anchor is not None else {}
+    anchor = {"anchor": str(Path(repositories.anchor).absolute())} if repositories.anchor is not None else {}
     return (
         wires
         | anchor
@@ -310,11 +313,11 @@ def _check_anchor(repositories: KnownRepositories, *, full: bool) -> None:
     """Before anything is made: the anchor has the Roots that this ECU starts from. Raises: AnchorMismatchError, StorageError."""
     if repositories.anchor is None:
         return
-    held = load_anchor(repositories.anchor, DEFAULT_LIMITS)
+    held = load_anchor(Path(repositories.anchor), DEFAULT_LIMITS)
     wanted = {DIRECTOR: repositories.director_root} | ({IMAGE: repositories.image_root} if full else {})
     for name, root in wanted.items():
         if held.get(name) != root:
-            raise AnchorMismatchError(path=str(repositories.anchor / f"{name}.root.json"), repository=name)
+            raise AnchorMismatchError(path=str(Path(repositories.anchor) / f"{name}.root.json"), repository=name)
 
 
 def _profiles(wires: Mapping[str, str]) -> dict[RepositoryName, WireProfile]:

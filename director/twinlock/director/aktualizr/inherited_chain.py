@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from securesystemslib.signer import CryptoSigner, SSlibKey
@@ -73,7 +74,7 @@ def read_inherited_chain(old: OldChain, now: datetime) -> AktualizrInheritance:
     Raises: UsageError if there is none; RefusalError for a chain that a vehicle would not follow (an expired end will
     do); MissingKeysError if the keys cannot sign the next link; StorageError, PassphraseError.
     """
-    roots = tuple(read_roots(old.roots))
+    roots = tuple(read_roots(Path(old.roots)))
     if not roots:
         raise UsageError(reason=f"{old.roots} is not the directory of a Director for aktualizr: 1.root.json not found")
 
@@ -84,7 +85,7 @@ def read_inherited_chain(old: OldChain, now: datetime) -> AktualizrInheritance:
     start = bootstrap_repository(DIRECTOR, roots[0], wire=AKTUALIZR)
     context = Context(repository=DIRECTOR, now=now, limits=DEFAULT_LIMITS, wire=AKTUALIZR, policy=LAX)
     newest = drive(walk_roots(start, context), answer).root.signed
-    inherited = AktualizrInheritance(roots, newest, read_foreign_keys(old.keys, old.passphrase))
+    inherited = AktualizrInheritance(roots, newest, read_foreign_keys(Path(old.keys), old.passphrase))
     role = newest.roles[ROOT]
     held = len({newest.keys[KeyId(signer.public_key.keyid)].identity for signer in inherited.signers()})
     if held < role.threshold:

@@ -43,8 +43,8 @@ class OldChain:
     ``passphrase`` opens those of the keys that are encrypted; it may differ from that of our keys.
     """
 
-    roots: Path
-    keys: Path
+    roots: str | Path
+    keys: str | Path
     passphrase: Secret = None
 
 

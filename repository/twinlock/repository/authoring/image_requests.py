@@ -31,7 +31,7 @@ class ImageRequest:
     ``needs`` and ``conflicts`` are texts such as ``gateway>=1.4``. ``line`` is that of the manifest, from 1.
     """
 
-    source: Path
+    source: str | Path
     name: str
     hardware_ids: tuple[str, ...]
     release_counter: int

@@ -118,7 +118,7 @@ def stage_images(
                 raise UsageError(reason=f"{request.name} is named twice in this operation")
             description = request.description()
             checked[request.name] = _check(
-                place, current, FileSource(request.source), description, replace=replace, progress=progress
+                place, current, FileSource(Path(request.source)), description, replace=replace, progress=progress
             )
             results.append(ImageResult(request=request))
         except TwinlockError as error:

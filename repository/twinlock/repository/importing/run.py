@@ -74,12 +74,12 @@ class Takeover:
     OSTree repository with the commits that are listed, if it is here; ``hosts`` are where images may be that are not in it.
     """
 
-    source: Path
-    keys: Path
+    source: str | Path
+    keys: str | Path
     passphrase: Secret = None
     release_counter: int = 0
     without: frozenset[str] = frozenset()
-    treehub: Path | None = None
+    treehub: str | Path | None = None
     hosts: OutsideHosts = PUBLIC_HOSTS
 
 
@@ -101,7 +101,7 @@ def take_over(
     Raises: UsageError for a directory that is in use, a delegated role without its keys, and a source that is none;
     MissingKeysError; ProfileError and RefusalError for what the source states; StorageError.
     """
-    foreign = read_foreign(wanted.source, without=wanted.without)
+    foreign = read_foreign(Path(wanted.source), without=wanted.without)
     wires = PublishedProfiles(
         names=WIRES,
         first_root=foreign.trusted.root.signed.version,
@@ -110,7 +110,7 @@ def take_over(
     )
     if (path / "config.json").exists():  # before every image is read for nothing
         _check_unused(open_workspace(path, passphrase=passphrase, clock=clock), wires)
-    plan = _Plan(foreign, wanted, read_foreign_keys(wanted.keys, wanted.passphrase), progress)
+    plan = _Plan(foreign, wanted, read_foreign_keys(Path(wanted.keys), wanted.passphrase), progress)
     tell(plan.findings(clock()))
     workspace = create_workspace(path, passphrase=passphrase, periods=periods, clock=clock, wires=wires)
     with locked(path / ".init.lock"):
@@ -126,8 +126,8 @@ def take_over(
 
 def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: None) -> ImportFindings:
     """What ``take_over`` would do; nothing is written. Raises: as ``take_over`` for what the source and keys state."""
-    foreign = read_foreign(wanted.source, without=wanted.without)
-    return _Plan(foreign, wanted, read_foreign_keys(wanted.keys, wanted.passphrase), progress).findings(now)
+    foreign = read_foreign(Path(wanted.source), without=wanted.without)
+    return _Plan(foreign, wanted, read_foreign_keys(Path(wanted.keys), wanted.passphrase), progress).findings(now)
 
 
 def _check_unused(workspace: Workspace, wires: PublishedProfiles) -> None:
@@ -156,7 +156,8 @@ class _Plan:
         self.kept = tuple(_kept(foreign, wanted.without))
         self.held = list(self._held(private))
         self.left_out: list[EntryFinding] = []
-        self.finder = ImageFinder(folder=foreign.folder, treehub=wanted.treehub, hosts=wanted.hosts, progress=progress)
+        self.treehub = None if wanted.treehub is None else Path(wanted.treehub)
+        self.finder = ImageFinder(folder=foreign.folder, treehub=self.treehub, hosts=wanted.hosts, progress=progress)
         self.found_images = {role: dict(self._find(role)) for role in foreign.roles}
         self.finder.check_objects()
         self.targets = {role: self._targets(role) for role in self.kept}
@@ -185,8 +186,8 @@ class _Plan:
             if image.here:
                 store_image(workspace.store, self.foreign.folder / path, path, image.measured)
                 self.progress(image.measured.length)
-        if self.wanted.treehub is not None:
-            keep_treehub(workspace.path, self.wanted.treehub.absolute())
+        if self.treehub is not None:
+            keep_treehub(workspace.path, self.treehub.absolute())
 
     def images(self) -> dict[TargetPath, FoundImage]:
         """Every image that is taken over."""

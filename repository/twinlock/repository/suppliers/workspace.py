@@ -71,15 +71,15 @@ from twinlock.trust.names import TOP_LEVEL, KeyId, RoleName, role_file, target_p
 class SupplierWorkspace:
     """A supplier's directory. Methods stage; ``sign`` signs what is staged. Every method may raise StorageError."""
 
-    def __init__(self, path: Path, config: SupplierConfig, keyring: Keyring, clock: Clock) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, config: SupplierConfig, keyring: Keyring, clock: Clock) -> None:
+        self.path: Path = Path(path)
         self.role: RoleName = RoleName(config.role)
         self.threshold: int = config.threshold
         self.valid_for: timedelta = timedelta(seconds=config.validity)
         self.wires: PublishedProfiles = config.profiles
         self.keyring = keyring
         self.clock = clock
-        self.outbox: DirectoryStore = DirectoryStore(path / "outbox")
+        self.outbox: DirectoryStore = DirectoryStore(self.path / "outbox")
 
     @classmethod
     def create(

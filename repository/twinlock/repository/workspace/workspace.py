@@ -92,6 +92,13 @@ class Workspace:
         return self.path / "trusted" / f"{role}.json"
 
 
+def checked_workspace(given: Workspace) -> Workspace:
+    """``given``, if it is an opened directory. Raises: UsageError for a path, which a constructor does not open."""
+    if not isinstance(given, Workspace):
+        raise UsageError(reason=f"{given} is not an opened repository; open it with ImageRepository.open")
+    return given
+
+
 def create_workspace(
     path: Path, *, passphrase: Passphrase, periods: Periods, clock: Clock, wires: PublishedProfiles | None = None
 ) -> Workspace:
