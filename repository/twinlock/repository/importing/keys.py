@@ -87,7 +87,7 @@ def _from_hex(path: Path, data: bytes) -> PrivateKeyTypes:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if not _HEX.fullmatch(data):
-        reason = "it is neither PEM nor the 64 or 128 hexadecimal digits of an ed25519 key"
+        reason = "the file is neither PEM nor the 64 or 128 hexadecimal digits of an ed25519 key"
         raise StorageError(path=str(path), operation="read", reason=reason)
     raw = bytes.fromhex(data.decode())
     key = Ed25519PrivateKey.from_private_bytes(raw[:32])
