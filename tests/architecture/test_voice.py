@@ -45,6 +45,9 @@ BANNED_IN_PROSE = {
 PLAIN = ("client", "director", "io", "repository", "testing", "cli", "trust", "docs", "README.md", "CONTRIBUTING.md")
 MADE = "docs/codes.md"  # from the docstrings of all parts; judged where they are
 NO_REFERENT = r"reason=f?[\"']it "
+NO_REFERENT_BEFORE = (
+    r"\breason = f?[\"']it "  # not in the engine: a text there that has a name is judged with its mutants
+)
 
 
 def hits(pattern: str, lines: str) -> list[str]:
@@ -91,6 +94,8 @@ def test_no_sentence_of_these_folders_has_a_banned_word(better: str) -> None:
 
 def test_a_reason_names_its_subject() -> None:
     assert not wrong(NO_REFERENT, written(*PLAIN), lambda path: path.read_text())
+    outside = (folder for folder in PLAIN if folder != "trust")
+    assert not wrong(NO_REFERENT_BEFORE, written(*outside), lambda path: path.read_text())
 
 
 @pytest.mark.parametrize(
@@ -127,3 +132,4 @@ def test_the_detector_sees_its_fault(better: str, line: str) -> None:
 def test_prose_is_what_a_source_says_to_people() -> None:
     assert prose('told = state["told"]  # what it said') == "# what it said"
     assert hits(NO_REFERENT, 'raise StorageError(reason=f"it is {size} bytes long")')
+    assert hits(NO_REFERENT_BEFORE, '    reason = "it is too long"')

@@ -94,7 +94,7 @@ def apply_registration(
     lock_vehicle(connection, vehicle)
     check_active(record)
     if record.profile != AKTUALIZR_PROFILE:
-        reason = "it is registered already, as a vehicle that does not run aktualizr"
+        reason = "the vehicle is registered already, as one that does not run aktualizr"
         raise RegistrationError(vehicle=vehicle, field="vehicle", reason=reason)
     rows = {EcuId(row.ecu): row for row in connection.execute(select(schema.ecus).where(_E.vehicle == vehicle))}
     change = _compare(rows, offered)

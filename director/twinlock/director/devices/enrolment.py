@@ -86,7 +86,7 @@ def _replace_keys(
     kept = {ecu: replace(registered.ecus[ecu], key=description.ecus[ecu].key) for ecu in changed}
     same = VehicleDescription(vehicle=description.vehicle, primary=registered.primary, ecus={**registered.ecus, **kept})
     if not changed or same.digest != description.digest:
-        reason = "it is registered already, with other ECUs or hardware"
+        reason = "the vehicle is registered already, with other ECUs or hardware"
         raise RegistrationError(vehicle=description.vehicle, field="vehicle", reason=reason)
     strange = tuple(sorted(changed.keys() - permitted.keys()))
     if strange:

@@ -119,7 +119,7 @@ def _check_countable(record: VehicleRecord, ecus: Iterable[EcuId]) -> None:
     """Counting goes on from the highest counter, and has to stay within what the inventory can hold. Raises: UsageError."""
     for ecu in sorted(ecus):
         if (record.ecus[ecu].highest_counter or 0) > MAX_INTEGER - 2 * MAX_COUNTER:
-            reason = "it has reached its maximum; give the ECU another key with `rekey`"
+            reason = "the counter has reached its maximum; give the ECU another key with `rekey`"
             raise CounterResetError(vehicle=record.vehicle, ecus=(ecu,), reason=reason)
 
 

@@ -98,7 +98,7 @@ def _remove_unlocked(path: Path) -> bool:
 def check_readable(path: Path, data: bytes, max_bytes: int | None) -> None:
     """Refuse to write what would not be read: a file above the bound of its reader locks its owner out. Raises: StorageError."""
     if max_bytes is not None and len(data) > max_bytes:
-        reason = f"it would be {len(data)} bytes long, and at most {max_bytes} are read"
+        reason = f"{len(data)} bytes would be written, and at most {max_bytes} are read"
         raise StorageError(path=str(path), operation="write", reason=reason)
 
 

@@ -115,7 +115,7 @@ class ImageFinder:
         try:
             check_uri(entry.download_url, self.hosts)
         except ImageUriError as error:
-            reason = f"it is listed without its address from now on: {error}"
+            reason = f"from now on the image is listed without its address: {error}"
             self.warnings.append(EntryFinding(role=role, target=entry.path, code=NO_ADDRESS, reason=reason))
             return None
         return entry.download_url

@@ -87,8 +87,7 @@ def _from_hex(path: Path, data: bytes) -> PrivateKeyTypes:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if not _HEX.fullmatch(data):
-        reason = "it is neither PEM nor the 64 or 128 hexadecimal digits of an ed25519 key"
-        raise _damaged(path, reason)
+        raise _damaged(path, "the file is neither PEM nor the 64 or 128 hexadecimal digits of an ed25519 key")
     raw = bytes.fromhex(data.decode())
     key = Ed25519PrivateKey.from_private_bytes(raw[:32])
     if raw[32:] and key.public_key().public_bytes_raw() != raw[32:]:

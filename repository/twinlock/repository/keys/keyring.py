@@ -271,7 +271,7 @@ class Keyring:
             try:
                 return CryptoSigner(private, key)
             except ValueError as error:
-                reason = f"it does not belong to the public key {record.keyid}: {error}"
+                reason = f"the private key does not belong to the public key {record.keyid}: {error}"
                 raise StorageError(path=str(path), operation="use", reason=reason) from None
         try:
             return Signer.from_priv_key_uri(record.signer, key, functools.partial(self._ask, record.place))

@@ -67,7 +67,7 @@ def later_problems(
     """What will not work, or not as its author may expect, once the image is ours."""
     component = read_component(custom)
     if entry.release_counter is None:
-        reason = f"it states no release counter and gets {release_counter}; images with equal counters have no order"
+        reason = f"no release counter is stated, so the image gets {release_counter}; images with equal counters have no order"
         yield EntryFinding(role=role, target=path, code=NO_COUNTER, reason=reason)
     if custom.get("version") is not None and component.version is None:
         reason = "its version cannot be read, so it counts as unknown where another image needs a version of it"

@@ -49,7 +49,7 @@ class DirectoryReader:
         with stream, storage_errors("read", self.root / name):
             data = stream.read(max_bytes + 1)
             if len(data) > max_bytes:
-                reason = f"it is larger than {max_bytes} bytes"
+                reason = f"the object is larger than {max_bytes} bytes"
                 raise StorageError(path=str(self.root / name), operation="read", reason=reason)
             return StoredObject(data, _etag(os.fstat(stream.fileno()), data))
 

@@ -115,10 +115,10 @@ def check_stored(store: ObjectSource, name: str, measured: FileDigest) -> None:
     with stream, storage_errors("read", name):
         length = os.fstat(stream.fileno()).st_size
         if length != measured.length:  # first: gigabytes are not read where a few bytes were signed
-            reason = f"it has {length} bytes, and {measured.length} are listed"
+            reason = f"the object has {length} bytes, and {measured.length} are listed"
             raise StorageError(path=name, operation="use", reason=reason)
         if _only(hash_stream(stream), measured) != measured:
-            reason = "it holds other bytes than its name states"
+            reason = "the object holds other bytes than its name states"
             raise StorageError(path=name, operation="use", reason=reason)
 
 

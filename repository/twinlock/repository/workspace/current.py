@@ -221,7 +221,7 @@ def check_not_older(published: CurrentPublication, seen: CurrentPublication | Tr
     for role in (TIMESTAMP, SNAPSHOT):
         new, old = getattr(now, role), getattr(before, role)
         if old is not None and new.signed.version < old.signed.version:
-            reason = f"it holds {role} {new.signed.version}, and version {old.signed.version} was published"
+            reason = f"the store holds {role} {new.signed.version}, and version {old.signed.version} was published"
             raise StoreTamperedError(reason=reason)
 
 
