@@ -41,10 +41,15 @@ def read_documents(sources: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
 
 
 def read_lines(source: Path) -> Iterator[tuple[str, str]]:
-    """The lines of a list with where each is, without blank ones and comments (#). Raises: InputError."""
+    """The lines of a list with where each is, without blank ones and comments (#). Raises: InputError, naming every wrong line."""
     from twinlock.cli.shared.errors import InputError
+    from twinlock.io.files.operator_files import faults_of_lines
 
-    for name, line in read_each_line(source):
+    lines = list(read_each_line(source))
+    wrong = [line for _, line in lines if isinstance(line, InputError)]
+    if len(wrong) > 1:
+        raise InputError(source=str(source), reason=faults_of_lines([str(error) for error in wrong]))
+    for name, line in lines:
         if isinstance(line, InputError):
             raise line
         yield name, line
