@@ -75,9 +75,10 @@ def retire(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *,
       twinlock director retire ./director VIN1 ecu-lamp
       twinlock director retire ./director VIN9 --release --yes
     """
-    if not ecus:
-        out.confirm(f"retire {vehicle}", yes=yes, undo="`reactivate` undoes it, unless its ECUs are released.")
     with open_director(directory) as director, own_input():
+        if not ecus:
+            director.vehicle(vehicle)
+            out.confirm(f"retire {vehicle}", yes=yes, undo="`reactivate` undoes it, unless its ECUs are released.")
         director.ways_out.retire(vehicle, ecus or None, release=release)
     what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
     text = f"retired {what}" + (" and released its serials and keys" if release else "")

@@ -193,9 +193,12 @@ def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
     Example:
       twinlock image undelegate ./image acme --yes
     """
+    from twinlock.repository.authoring.staged_edits import check_delegated
+
     repository = open_image_repository(directory, None)
-    out.confirm(f"end the delegation to {role}", yes=yes)
     with own_input():
+        check_delegated(repository.workspace, role)
+        out.confirm(f"end the delegation to {role}", yes=yes)
         repository.undelegate(role)
     out.result(
         {"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; run `twinlock image publish`"

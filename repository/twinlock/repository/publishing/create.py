@@ -5,8 +5,9 @@ Creating is safe to repeat: what a crash left is used, never made twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from twinlock.io.files.durable import locked
 from twinlock.repository.authoring.next_publication import NextPublication
@@ -14,6 +15,7 @@ from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.private_keys import kind_of
+from twinlock.repository.publishing.profiles import profile_rules
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.store.publication_log import timestamp_version
 from twinlock.repository.workspace.profiles import Wires
@@ -23,11 +25,22 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import TARGETS, TOP_LEVEL
 
 
-def check_roles(plans: Mapping[str, KeyPlan]) -> None:
-    """Refuse plans for roles that do not exist. Raises: UsageError."""
+def check_creation(path: Path, plans: Mapping[str, KeyPlan], wires: Iterable[str]) -> Wires:
+    """Check what is wanted of a new repository, before anything is asked or made; returns the wire profiles with ``tuf``.
+
+    Raises: UsageError for roles that do not exist, and if there is a repository already; ProfileError.
+    """
+    wanted = Wires(names=tuple(dict.fromkeys(("tuf", *wires))))
+    for profile in profile_rules(wanted):
+        profile.check_plans(plans)
     unknown = set(plans) - set(TOP_LEVEL)
     if unknown:
         raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}")
+    if (
+        path / "public" / "metadata" / "timestamp.json"
+    ).exists():  # written last: without it, an earlier attempt was cut off
+        raise UsageError(reason=f"{path} is an Image repository already")
+    return wanted
 
 
 def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: Wires) -> None:
