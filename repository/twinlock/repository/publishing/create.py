@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from twinlock.io.files.durable import locked
+from twinlock.io.files.near_names import suggestion
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
@@ -35,10 +36,10 @@ def check_creation(path: Path, plans: Mapping[str, KeyPlan], wires: Iterable[str
         profile.check_plans(plans)
     unknown = set(plans) - set(TOP_LEVEL)
     if unknown:
-        raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}")
-    if (
-        path / "public" / "metadata" / "timestamp.json"
-    ).exists():  # written last: without it, an earlier attempt was cut off
+        near = suggestion(min(unknown), sorted(TOP_LEVEL)) if len(unknown) == 1 else ""
+        raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}{near}")
+    # Timestamp is written last: without it, an earlier attempt was cut off.
+    if (path / "public" / "metadata" / "timestamp.json").exists():
         raise UsageError(reason=f"{path} is an Image repository already")
     return wanted
 
