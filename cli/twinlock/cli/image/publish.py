@@ -137,6 +137,7 @@ def _status_lines(status: StatusView) -> Iterator[str]:
 
 
 def _clock_lines(clock: ClockView) -> Iterator[str]:
+    yield f"judged by the clock of this machine: {clock.now:%Y-%m-%d %H:%M:%S}Z"
     if clock.problem is not None:
         yield f"problem: {clock.problem}"
     elif clock.source is None:
