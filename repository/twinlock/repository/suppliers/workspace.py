@@ -179,15 +179,12 @@ class SupplierWorkspace:
     def remove_image(self, path: str) -> None:
         """Stage the removal of an entry. Raises: UsageError if there is none."""
         with editing_draft(self._draft_path) as draft:
-            self._check_listed(path, draft)
+            self.check_listed(path, draft)
             draft.of(self.role).images[path] = None
 
-    def check_listed(self, path: str) -> None:
+    def check_listed(self, path: str, draft: Draft | None = None) -> None:
         """See that there is an entry to remove, before anything is asked. Raises: as ``remove_image``."""
-        self._check_listed(path, read_draft(self._draft_path))
-
-    def _check_listed(self, path: str, draft: Draft) -> None:
-        if target_path(path) not in self._preview(draft).targets:
+        if target_path(path) not in self._preview(draft or read_draft(self._draft_path)).targets:
             raise UsageError(reason=f"{path} is not listed")
 
     def delegate(
