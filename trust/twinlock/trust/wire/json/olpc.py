@@ -11,7 +11,7 @@ from typing import Any
 
 # What the standard encoder escapes beyond OLPC's two: control characters.
 _SHORT = {"\\b": "\b", "\\f": "\f", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
-_LONG = {f"\\u00{code:02x}": chr(code) for code in range(1, 0x20) if chr(code) not in _SHORT.values()}
+_LONG = {f"\\u00{code:02x}": chr(code) for code in range(1, 0x20)}
 # Escaped backslashes become NUL, which encoded text does not hold, while they could be taken for the start of an escape; an
 # escaped NUL gets a mark of its own before they return.
 _ASIDE, _NUL = {"\\\\": "\0"}, {"\0": "\0b", "\\u0000": "\0z", "\0b": "\\\\", "\0z": "\0"}
