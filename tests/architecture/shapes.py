@@ -330,7 +330,7 @@ _IMAGE: dict[str, Shape] = {
         waiting=TEXTS,
         due=listed(record(role=TEXT, expires=TIME, canSign=FLAG)),
         damaged=listed(record(path=TEXT, role=TEXT, reason=TEXT)),
-        clock=record(source=maybe(TEXT), answered=FLAG, lastSigned=maybe(TIME), problem=maybe(TEXT)),
+        clock=record(now=TIME, source=maybe(TEXT), answered=FLAG, lastSigned=maybe(TIME), problem=maybe(TEXT)),
         preparedRoot=maybe(COUNT),
     ),
     "time-source": record(directory=TEXT, url=maybe(TEXT)),

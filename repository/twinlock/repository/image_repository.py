@@ -46,7 +46,7 @@ from twinlock.repository.model.import_findings import ImportFindings
 from twinlock.repository.model.views import ImageView, PublishResult, RepositoryView, RootView, StatusView, TakeoverView
 from twinlock.repository.publishing.aktualizr_profile import hand_over, publish_for_aktualizr
 from twinlock.repository.publishing.clock_recovery import ClockRecovery, recover_clock
-from twinlock.repository.publishing.create import check_roles, create_first
+from twinlock.repository.publishing.create import check_creation, create_first
 from twinlock.repository.publishing.inspection import show_repository, show_status
 from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
 from twinlock.repository.publishing.publish import publish_draft
@@ -63,7 +63,6 @@ from twinlock.repository.store.object_names import root_object
 from twinlock.repository.store.ostree_commits import commit_id
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.prepared_root import PreparedRoot
-from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.state import open_repository, read_for_change, read_state
 from twinlock.repository.workspace.validity import Clock, Periods, utc_now
 from twinlock.repository.workspace.workspace import Workspace, checked_workspace, create_workspace
@@ -102,11 +101,8 @@ class ImageRepository:
         finished; one that is refused leaves nothing.
         Raises: UsageError if there is a repository already, ProfileError for keys that a profile has not.
         """
-        wanted = PublishedProfiles(names=tuple(dict.fromkeys(("tuf", *wires))))
-        for profile in profile_rules(wanted):
-            profile.check_plans(keys or {})
-        check_roles(keys or {})
         path = Path(path)
+        wanted = check_creation(path, keys or {}, wires)
         with new_directory(path, begun=lambda: any(path.glob("public/publications/*"))):
             workspace = create_workspace(
                 path, passphrase=passphrase, periods=periods or Periods(), clock=clock, wires=wanted

@@ -81,6 +81,18 @@ def test_sizes_follow_from_the_counts_that_are_provisioned(made: Path, tmp_path:
     assert given.director_bytes == 50_000
 
 
+def test_bundles_follow_from_the_files_unless_they_are_given(made: Path, tmp_path: Path) -> None:
+    default, full, partial = DEFAULT_LIMITS, "full_bundle_bytes", "partial_bundle_bytes"
+    assert getattr(default, full) == 2 * default.targets_bytes
+    assert getattr(default, partial) == 2 * (default.director_bytes + default.root_bytes)
+    small = load_primary(changed(made, tmp_path, {"limits": {"ecus": 8, "targetsBytes": 9_000}})).limits
+    assert getattr(small, full) == 18_000
+    assert getattr(small, partial) == 2 * (small.director_bytes + small.root_bytes) < getattr(default, partial)
+    change = {"limits": {"ecus": 8, "partialBundleBytes": 7, "fullBundleBytes": 8}}
+    given = load_primary(changed(made, tmp_path, change)).limits
+    assert (getattr(given, partial), getattr(given, full)) == (7, 8)
+
+
 def test_every_ecu_of_a_full_manifest_has_room_for_the_largest_signature() -> None:
     limits = DEFAULT_LIMITS
     assert manifest_share(limits.ecus, limits.report_bytes) > 2 * limits.signature_bytes + 2_048

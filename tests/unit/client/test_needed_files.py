@@ -228,6 +228,7 @@ def test_more_than_a_secondary_takes_is_said_before_it_is_sent(tmp_path: Path) -
         assert isinstance(error, LimitError)
         assert error.limit == 100 < error.value
         assert BRAKE.ecu in error.what
+        assert "limits.fullBundleBytes" in error.what
         assert brake == []
         assert car.paths()[GATEWAY.ecu] == "factory"
 

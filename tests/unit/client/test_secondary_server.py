@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,20 @@ ECU = EcuId(BRAKE.ecu)
 Scenario = Callable[[World, HttpLink, str], Awaitable[None]]
 
 
-def serve(tmp_path: Path, scenario: Scenario, listen: str = "http://127.0.0.1:0") -> None:
+def serve(
+    tmp_path: Path,
+    scenario: Scenario,
+    listen: str = "http://127.0.0.1:0",
+    *,
+    verification: str = "full",
+    limits: dict[str, int] | None = None,
+) -> None:
     """Run ``scenario`` with the link and address of a served brake."""
     world = World()
     plan = EcuPlan(vehicle=VIN, ecu=BRAKE.ecu, hardware_id=BRAKE.hardware_id)
-    provision_secondary(tmp_path / "brake", plan, roots(world), verification="full", listen=listen)
+    provision_secondary(tmp_path / "brake", plan, roots(world), verification=verification, listen=listen)
+    config = tmp_path / "brake" / "secondary.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"limits": limits or {}}))
 
     async def run() -> None:
         with Secondary.open(tmp_path / "brake" / "secondary.json", wall=world.time) as secondary:
@@ -185,6 +195,44 @@ def test_an_address_in_use_is_said(tmp_path: Path) -> None:
             assert caught.value.address == address
 
     serve(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("verification", ["full", "partial"])
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+def test_a_bundle_over_the_ecus_own_limit_is_refused_and_the_setting_named(
+    tmp_path: Path, verification: str, announced: bool
+) -> None:
+    setting = f"{verification}BundleBytes"
+
+    async def scenario(_world: World, link: HttpLink, address: str) -> None:
+        assert (await link.identity())["bundleBytes"] == 100_000
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(11):
+                yield b" " * 10_000
+
+        url = f"{address}/v1/metadata"
+        body = io.BytesIO(b" " * 100_001) if announced else chunks()
+        status, problem = await _answer("PUT", url, data=body)
+        assert (status, problem["code"]) == (413, "endless-data")
+        assert f"limits.{setting} bounds: received more than the limit of 100000" in problem["detail"]
+        status, problem = await _answer("PUT", url, data=io.BytesIO(b" " * 100_000))
+        assert (status, problem["code"]) == (422, "malformed")
+
+    serve(tmp_path, scenario, verification=verification, limits={setting: 100_000})
+
+
+def test_a_partial_secondary_of_default_limits_takes_the_largest_targets_and_a_root(tmp_path: Path) -> None:
+    async def scenario(world: World, link: HttpLink, _address: str) -> None:
+        director = world.director
+        director.publish_root()
+        director.bodies["targets"]["padding"] = '"' * (DEFAULT_LIMITS.director_bytes // 2 - 10_000)
+        director.publish("targets")
+        files = {name: director.files[name] for name in ("2.root.json", "targets.json")}
+        assert len(files["targets.json"]) > DEFAULT_LIMITS.director_bytes - 50_000
+        assert await link.send_metadata(Bundle({DIRECTOR: files}))
+
+    serve(tmp_path, scenario, verification="partial")
 
 
 # A Secondary that lies to its Primary

@@ -112,7 +112,7 @@ def test_who_signs_what_expires_is_named(role: str, command: str) -> None:
         waiting=(),
         due=(due,),
         damaged=(),
-        clock=ClockView(source=None, answered=False, last_signed=None, problem=None),
+        clock=ClockView(now=utc_now(), source=None, answered=False, last_signed=None, problem=None),
         prepared_root=None,
     )
     line = next(line for line in _status_lines(view) if line.startswith("expires"))

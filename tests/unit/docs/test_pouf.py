@@ -39,6 +39,7 @@ from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import decode_manifest
 
 BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
+PARTIAL_BUNDLE_BYTES = max_bundle_bytes(Verification.PARTIAL, DEFAULT_LIMITS)
 
 TEXT = PAGE.read_text()
 TABLES = tables(TEXT)
@@ -227,7 +228,8 @@ def test_the_numbers_in_the_text_are_the_programs() -> None:
     fetch, director = FetchSettings(), Settings()
     words = " ".join(TEXT.split())
     for number, sentence in (
-        (BUNDLE_BYTES, "In addition: {:,} for a bundle"),
+        (BUNDLE_BYTES, "files as the repositories signed them; {:,} by default"),
+        (PARTIAL_BUNDLE_BYTES, "by default, {:,} for partial verification"),
         (fetch.floor_bytes_per_s, "fewer than {:,} bytes per second"),
         (int(fetch.window_s), "a window of {} s of waiting"),
         (int(fetch.deadline_s), "takes more than {} s"),

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from twinlock.cli.main import main
 from twinlock.cli.supplier.supplier import supplier
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
+from twinlock.repository.workspace.validity import utc_now
 
 
 class Shell:
@@ -344,3 +346,14 @@ def test_status_says_by_its_exit_status_that_a_role_is_due(shell: Shell) -> None
     assert [(item["role"], item["canSign"]) for item in due] == [("timestamp", True)]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", due[0]["expires"])
     shell.run("image", "status", "image")
+
+
+def test_status_names_the_time_by_which_it_judged(shell: Shell) -> None:
+    """A wrong clock is the usual cause of what expires too soon or too late."""
+    shell.run("image", "init", "image")
+    before = utc_now().replace(microsecond=0)
+    shown = datetime.fromisoformat(shell.json("image", "status", "image")["clock"]["now"])
+    assert before <= shown <= utc_now()
+    told = re.search(r"^judged by the clock of this machine: (.+)Z$", shell.run("image", "status", "image"), re.M)
+    assert told is not None
+    assert shown <= datetime.fromisoformat(told[1] + "+00:00") <= utc_now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,22 @@ def test_a_manifest_of_another_form_is_refused_by_line(text: str, reason: str) -
     assert reason in str(refused.value)
 
 
+def test_every_wrong_line_of_a_manifest_is_named_at_once() -> None:
+    rows: list[dict[str, Any]] = [{**ROWS[0], "counter": 3}, ROWS[0], {"path": "x"}, ROWS[1]]
+    with pytest.raises(UsageError) as refused:
+        read_manifest(lines(rows) + "[]\n{", Path())
+    first, *others = str(refused.value).split("; line ")
+    assert first.startswith("4 lines are wrong: line 1 of the manifest: counter is unknown")
+    assert [other.split(" of the manifest")[0] for other in others] == ["3", "5", "6"]
+    with pytest.raises(UsageError) as refused:
+        read_manifest("path,name\n" + "a.bin\n" * 30, Path())
+    told = str(refused.value)
+    assert told.startswith("30 lines are wrong: line 2 of the manifest does not have as many cells")
+    assert told.endswith("; line 21 of the manifest does not have as many cells as the header; and 10 more")
+    with pytest.raises(UsageError, match=r"2 lines .*line 2 .*line 4 .* is not CSV .* after it were not read$"):
+        read_manifest(CSV.split("\n", maxsplit=1)[0] + "\na.bin\n" + CSV.split("\n")[1] + '\n"a"x,', Path())
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -166,3 +183,13 @@ def test_a_manifest_of_another_form_is_refused_by_line(text: str, reason: str) -
 def test_a_call_that_is_none_of_the_forms_is_a_usage_error(place: Path, words: tuple[str, ...]) -> None:
     assert CliRunner().invoke(main, ["image", "add", "image", *words]).exit_code == 2
     assert run("status", "image")["stagedImages"] == []
+
+
+@pytest.mark.parametrize("name", ["missing.bin", "a.bin/b.bin", "gone.bin", "nul\0.bin"])
+def test_a_file_that_is_missing_is_not_called_irregular(place: Path, name: str) -> None:
+    (place / "gone.bin").symlink_to("nowhere")
+    os.mkfifo(place / "pipe")
+    kept = [{**ROWS[0], "path": name}, {**ROWS[1], "path": "pipe"}]
+    items = run("add", "image", "--manifest", "-", given=lines(kept), status=2)["items"]
+    assert items[0]["error"]["message"] == f"{name} was not found".replace("\0", "\\x00")
+    assert items[1]["error"]["message"] == "pipe is not a regular file"

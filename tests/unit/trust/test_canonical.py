@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,20 @@ def test_two_values_never_share_a_form(one: object, two: object) -> None:
 )
 def test_examples(value: object, form: str) -> None:
     assert encode_canonical(value) == form.encode()
+
+
+@pytest.mark.parametrize("character", ['"', "\\", "\n", "\0", "\x1f"], ids=ascii)
+def test_an_escape_costs_no_step_of_python(character: str) -> None:
+    """A file may hold 32 million of them, and a sender without a key chooses them."""
+    calls: list[str] = []
+    value = character * 10_000
+    sys.setprofile(lambda _frame, event, _argument: calls.append(event))
+    try:
+        form = encode_canonical(value)
+    finally:
+        sys.setprofile(None)
+    assert form == str(other(value)).encode()
+    assert len(calls) < 1_000
 
 
 @pytest.mark.parametrize("value", [1.0, [1.5], {"a": {"b": float("nan")}}, "\ud800", {"\udfff": 1}], ids=ascii)

@@ -67,6 +67,8 @@ class Limits(NamedTuple):
     director_bytes: int = _SIZES[3]  # a Director's Targets, and its Snapshot: one vehicle's orders
     snapshot_bytes: int = 8_000_000  # 16,384 bins take 492 kB; ten times that with hashes
     targets_bytes: int = 64_000_000  # 185 bytes an image: room for 340,000 images in one file
+    full_bundle_bytes: int = 128_000_000  # a Targets file of the largest size, which JSON at most doubles
+    partial_bundle_bytes: int = 2 * (_SIZES[3] + _SIZES[1])  # likewise Director Targets, and room for Roots
     unlisted_bytes: int = 8_000_000  # where no index states a length, an attacker on the line chooses it
     report_bytes: int = _SIZES[4]  # a manifest of `ecus` reports, each with a signature of the largest scheme
     ecu_report_values: int = _ECU_REPORT_VALUES  # JSON values in the report of one ECU, on average

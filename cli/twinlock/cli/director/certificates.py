@@ -227,8 +227,9 @@ def revoke_certificate(out: Output, directory: Path, name: str, *, yes: bool) ->
     Example:
       twinlock director revoke-certificate ./director VIN7
     """
-    out.confirm(f"revoke the certificates of {name}", yes=yes)
     with open_director(directory) as director:
+        director.devices.check_revocable(name)
+        out.confirm(f"revoke the certificates of {name}", yes=yes)
         revoked = director.devices.revoke(name)
     out.result({"revoked": list(revoked)}, [f"revoked {fingerprint}" for fingerprint in revoked])
 

@@ -10,13 +10,16 @@ from twinlock.cli.shared.counts import counted
 from twinlock.cli.signing.clock_recovery import highest_line, recover_clock_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from twinlock.director.signing.recovery import FleetClockRecovery
 
 
-def _recover(directory: Path, passphrase_file: Path | None) -> tuple[FleetClockRecovery, Iterator[str]]:
+def _recover(
+    directory: Path, passphrase_file: Path | None, ask: Callable[[], None]
+) -> tuple[FleetClockRecovery, Iterator[str]]:
     with open_director(directory, passphrase_file) as director:
+        ask()
         recovery = director.recover_clock()
     return recovery, _lines(recovery)
 

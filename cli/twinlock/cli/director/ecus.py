@@ -80,11 +80,12 @@ def retire(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], *,
       twinlock director retire ./director VIN9 --release --yes
     """
     what = f"{', '.join(ecus)} of {vehicle}" if ecus else vehicle
-    if release:
-        out.confirm(f"retire {what}, and let other vehicles have the serials and keys", yes=yes)
-    elif not ecus:
-        out.confirm(f"retire {what}", yes=yes, undo="`reactivate` undoes it.")
     with open_director(directory) as director, own_input():
+        director.vehicle(vehicle)
+        if release:
+            out.confirm(f"retire {what}, and let other vehicles have the serials and keys", yes=yes)
+        elif not ecus:
+            out.confirm(f"retire {what}", yes=yes, undo="`reactivate` undoes it.")
         director.ways_out.retire(vehicle, ecus or None, release=release)
     text = f"retired {what}" + (" and released its serials and keys" if release else "")
     out.result({"vehicle": vehicle, "ecus": list(ecus), "released": release}, text)

@@ -124,6 +124,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     """
     from twinlock.director.catalogue.image_site import ask_image_repository, check_location
     from twinlock.director.director import Director
+    from twinlock.director.setup.create import check_creation
     from twinlock.repository.keys.keyring import KeyKind, KeyPlan
     from twinlock.repository.workspace.validity import utc_now
     from twinlock.trust.engine.first_contact import check_given_root
@@ -131,6 +132,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
 
     plans = {"time": KeyPlan(kind=KeyKind(kind)), **read_plans(keys, kind, demanding)}
     settings, root = _settings(valid, wire), read_own_file(image_root, "the Image repository's Root")
+    check_creation(directory, plans, settings)
     with own_input(given=str(image_root)):
         anchor = check_given_root(IMAGE, root)
     with own_input():

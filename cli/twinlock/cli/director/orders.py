@@ -100,10 +100,11 @@ def unassign(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...], 
     Example:
       twinlock director unassign ./director VIN1 ecu-brake
     """
-    if not ecus:
-        undo = "A vehicle may still install what it has already fetched; `assign` orders it again."
-        out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes, undo=undo)
     with open_director(directory) as director, _own_order():
+        if not ecus:
+            director.vehicle(vehicle)
+            undo = "A vehicle may still install what it has already fetched; `assign` orders it again."
+            out.confirm(f"withdraw everything that is assigned to {vehicle}", yes=yes, undo=undo)
         plan = director.unassign(vehicle, ecus or None)
     out.result(plan, _plan_lines(plan))
 

@@ -99,8 +99,8 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
             view = opened.prepare_root(prepare, dict.fromkeys(roles, plan))
         out.result(view, root_lines(view, prepare, "director"))
         return
-    out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
     with open_director(directory, passphrase_file) as opened:
+        out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
         version = opened.rotate(*roles, plan=plan)
     out.result({"root": version, "rotated": list(roles)}, f"rotated {', '.join(roles)} by Root {version}")
 

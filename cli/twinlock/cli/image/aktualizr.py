@@ -200,6 +200,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
         _show_findings(out, wanted, size)
         return
     periods = read_periods(valid)
+    passphrase = new_passphrase(passphrase_file, plain=plain_keys)
 
     def tell(findings: ImportFindings) -> None:
         for line in _finding_lines(findings.left_out, findings.warnings):

@@ -14,13 +14,17 @@ from twinlock.cli.shared.own_input import own_input, read_own_file
 from twinlock.cli.signing.clock_recovery import highest_line, recover_clock_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from twinlock.repository.publishing.clock_recovery import ClockRecovery
 
 
-def _recover(directory: Path, passphrase_file: Path | None) -> tuple[ClockRecovery, Iterator[str]]:
-    recovery = open_image_repository(directory, passphrase_file).recover_clock(actor=actor())
+def _recover(
+    directory: Path, passphrase_file: Path | None, ask: Callable[[], None]
+) -> tuple[ClockRecovery, Iterator[str]]:
+    repository = open_image_repository(directory, passphrase_file)
+    ask()
+    recovery = repository.recover_clock(actor=actor())
     return recovery, _lines(recovery)
 
 

@@ -91,17 +91,14 @@ def init(  # noqa: PLR0913 - one parameter for each option
       twinlock image init ./image --keys root=2/3:ed25519+ml-dsa-65 --demand-post-quantum root
     """
     from twinlock.repository.image_repository import ImageRepository
+    from twinlock.repository.publishing.create import check_creation
 
-    periods = read_periods(valid)
-    repository = ImageRepository.create(
-        directory,
-        passphrase=new_passphrase(passphrase_file, plain=plain_keys),
-        keys=read_plans(keys, kind, demanding),
-        periods=periods,
-        wires=wires,
-    )
+    periods, plans = read_periods(valid), read_plans(keys, kind, demanding)
+    check_creation(directory, plans, wires)
+    passphrase = new_passphrase(passphrase_file, plain=plain_keys)
+    repository = ImageRepository.create(directory, passphrase=passphrase, keys=plans, periods=periods, wires=wires)
     shown = repository.show()
-    note_kinds(out, read_plans(keys, kind, demanding))
+    note_kinds(out, plans)
     out.result(
         {"created": str(directory), "publication": shown.publication, "roles": shown.roles},
         [
@@ -124,9 +121,12 @@ def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
     Example:
       twinlock image remove ./image brake/brake-1.0.bin --yes
     """
+    from twinlock.repository.authoring.staged_edits import check_listed
+
     repository = open_image_repository(directory, None)
-    out.confirm(f"remove {name} from {directory}", yes=yes)
     with own_input():
+        check_listed(repository.workspace, name)
+        out.confirm(f"remove {name} from {directory}", yes=yes)
         repository.remove_image(name)
     out.result({"removed": name}, f"staged the removal of {name}; run `twinlock image publish`")
 

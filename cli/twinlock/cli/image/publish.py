@@ -137,6 +137,7 @@ def _status_lines(status: StatusView) -> Iterator[str]:
 
 
 def _clock_lines(clock: ClockView) -> Iterator[str]:
+    yield f"judged by the clock of this machine: {clock.now:%Y-%m-%d %H:%M:%S}Z"
     if clock.problem is not None:
         yield f"problem: {clock.problem}"
     elif clock.source is None:
@@ -193,9 +194,12 @@ def undelegate(out: Output, directory: Path, role: str, *, yes: bool) -> None:
     Example:
       twinlock image undelegate ./image acme --yes
     """
+    from twinlock.repository.authoring.staged_edits import check_delegated
+
     repository = open_image_repository(directory, None)
-    out.confirm(f"end the delegation to {role}", yes=yes)
     with own_input():
+        check_delegated(repository.workspace, role)
+        out.confirm(f"end the delegation to {role}", yes=yes)
         repository.undelegate(role)
     out.result(
         {"staged": {"undelegation": role}}, f"staged the end of the delegation to {role}; run `twinlock image publish`"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _R = TypeVar("_R")
 
 KEY_KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "rsa-pss-3072", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
+_ROLES = ("root", "targets", "snapshot", "timestamp")
 _LONGEST = timedelta(days=36_500)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -181,7 +182,7 @@ def read_plans(values: Iterable[str], kind: str, demanding: Iterable[str] = ()) 
     """
     from twinlock.repository.keys.keyring import KeyKind, KeyPlan
 
-    plans = {role: KeyPlan(kind=KeyKind(kind)) for role in ("root", "targets", "snapshot", "timestamp")}
+    plans = {role: KeyPlan(kind=KeyKind(kind)) for role in _ROLES}
     for value in values:
         role, _, rest = value.partition("=")
         plans[role] = _read_plan(value, rest, kind)
@@ -234,16 +235,21 @@ def read_rotation(roles: Iterable[str], *, keys: str | None, kind: str | None, d
 
 
 def _read_plan(value: str, text: str, kind: str) -> KeyPlan:
+    from twinlock.io.files.near_names import suggestion
     from twinlock.repository.keys.keyring import KeyKind, KeyPlan
     from twinlock.trust.errors.base import UsageError
 
     numbers, _, kinds = text.partition(":")
     threshold, _, count = numbers.partition("/")
+    known = [each.value for each in KeyKind]
     try:
         first, *also = map(KeyKind, (kinds or kind).split("+"))
         return KeyPlan(count=int(count or threshold), threshold=int(threshold), kind=first, also=tuple(also))
     except ValueError:
         reason = f"{value!r} is not ROLE=THRESHOLD/COUNT[:KIND[+KIND]], such as root=2/3:ecdsa-p256"
+        unknown = next((name for name in kinds.split("+") if name and name not in known), None)
+        if unknown is not None:
+            reason += f"; the kinds are {', '.join(known)}{suggestion(unknown, known)}"
         raise UsageError(reason=reason) from None
 
 
@@ -273,13 +279,15 @@ def read_validity(value: str) -> timedelta:
 
 def read_periods(values: Iterable[str]) -> Periods:
     """``timestamp=12h`` and its like as the validity of each role's files. Raises: UsageError."""
+    from twinlock.io.files.near_names import suggestion
     from twinlock.repository.workspace.validity import Periods
     from twinlock.trust.errors.base import UsageError
 
     parts = [value.partition("=") for value in values]
     for role, separator, text in parts:
-        if role not in ("root", "targets", "snapshot", "timestamp"):
-            raise UsageError(reason=f"{role + separator + text!r} is not ROLE=DURATION, such as timestamp=1d")
+        if role not in _ROLES:
+            wrong = f"{role + separator + text!r} is not ROLE=DURATION, such as timestamp=1d"
+            raise UsageError(reason=f"{wrong}; the roles are {', '.join(_ROLES)}{suggestion(role, _ROLES)}")
     return Periods(**{role: read_validity(text) for role, _, text in parts})
 
 

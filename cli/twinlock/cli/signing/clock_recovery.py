@@ -16,11 +16,12 @@ from twinlock.cli.shared.passphrase import passphrase_option
 if TYPE_CHECKING:
     from datetime import datetime
 
-Recover = Callable[[Path, "Path | None"], tuple[Any, Iterable[str]]]
+Recover = Callable[[Path, "Path | None", Callable[[], None]], tuple[Any, Iterable[str]]]
 
 
 def recover_clock_command(party: str, effect: str, recover: Recover) -> click.Command:
-    """``twinlock PARTY recover-clock``. ``recover(directory, passphrase_file)`` gives its value and lines.
+    """``twinlock PARTY recover-clock``. ``recover(directory, passphrase_file, ask)`` gives its value and lines; it calls
+    ``ask`` once the directory is open, before it changes anything.
 
     ``effect`` is the paragraph of the help on what is signed again.
     """
@@ -38,8 +39,10 @@ def recover_clock_command(party: str, effect: str, recover: Recover) -> click.Co
     @passphrase_option
     @output_options
     def command(out: Output, directory: Path, *, yes: bool, passphrase_file: Path | None) -> None:
-        out.confirm(f"confirm that this machine's clock is right now, and sign again in {directory}", yes=yes)
-        out.result(*recover(directory, passphrase_file))
+        def ask() -> None:
+            out.confirm(f"confirm that this machine's clock is right now, and sign again in {directory}", yes=yes)
+
+        out.result(*recover(directory, passphrase_file, ask))
 
     return command
 

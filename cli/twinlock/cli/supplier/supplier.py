@@ -80,21 +80,19 @@ def init(  # noqa: PLR0913 - one parameter for each option
       twinlock supplier init ./acme --role acme
       twinlock supplier init ./acme --role acme --wire aktualizr
     """
-    from twinlock.repository.suppliers.workspace import SupplierWorkspace
+    from twinlock.repository.suppliers.workspace import SupplierWorkspace, check_creation
     from twinlock.trust.names import role_file
 
+    plans, valid_for = read_plans([f"_={keys}"], kind), read_validity(valid)
     with own_input(given="--role"):
         role_file(role)
     with own_input():
+        check_creation(directory, role, plans["_"], wires)
+        passphrase = new_passphrase(passphrase_file, plain=plain_keys)
         place = SupplierWorkspace.create(
-            directory,
-            role=role,
-            plan=read_plans([f"_={keys}"], kind)["_"],
-            passphrase=new_passphrase(passphrase_file, plain=plain_keys),
-            valid_for=read_validity(valid),
-            wires=wires,
+            directory, role=role, plan=plans["_"], passphrase=passphrase, valid_for=valid_for, wires=wires
         )
-    note_kinds(out, read_plans([f"_={keys}"], kind))
+    note_kinds(out, plans)
     out.result(
         {"created": str(directory), "role": role, "publicKeyFile": str(place.public_key_file)},
         [
@@ -136,8 +134,9 @@ def remove(out: Output, directory: Path, name: str, *, yes: bool) -> None:
       twinlock supplier remove ./acme acme/lidar-0.9.bin --yes
     """
     place = _open(directory, None)
-    out.confirm(f"remove {name} from {directory}", yes=yes)
     with own_input():
+        place.check_listed(name)
+        out.confirm(f"remove {name} from {directory}", yes=yes)
         place.remove_image(name)
     out.result({"removed": name}, f"staged the removal of {name}; sign to put it into the outbox")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twinlock.client.model.errors import ConfigurationError
+from twinlock.client.storage.bundle import derived_bundle_limits
 from twinlock.io.files.operator_files import check_path, read_json_object
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
@@ -273,9 +274,11 @@ def _limits(section: _Section) -> Limits:
         for name in list(limits.values)
     }
     try:
-        return provision(values)
+        provisioned = provision(values)
     except UsageError as error:  # with the names that the file has
         raise section.fail("limits", re.sub("_([a-z])", lambda found: found[1].upper(), str(error))) from None
+    derived = derived_bundle_limits(provisioned)
+    return provisioned._replace(**{name: size for name, size in derived.items() if name not in values})
 
 
 def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from twinlock.client.ecu.config import SecondarySettings
 from twinlock.client.net.metadata import MetadataFetcher
-from twinlock.client.storage.bundle import Bundle, Needs, make_bundle
+from twinlock.client.storage.bundle import Bundle, Needs, bundle_setting, make_bundle
 from twinlock.client.storage.metadata import RepositoryProfiles, StoredFile
 from twinlock.client.storage.needed_files import fetch_links, visited_roles
 from twinlock.client.storage.state import TrustedState
@@ -77,7 +77,9 @@ class SecondaryBundles:
         limit = limit if isinstance(limit, int) and limit > 0 else _OLD_BUNDLE_BYTES
         size = sum(len(data) for files in bundle.files.values() for data in files.values())
         if size > limit:
-            raise LimitError(what=f"the metadata for {secondary.ecu.ecu} in bytes", value=size, limit=limit)
+            setting = bundle_setting(secondary.verification)
+            what = f"the metadata for {secondary.ecu.ecu} in bytes, which {setting} of that ECU bounds"
+            raise LimitError(what=what, value=size, limit=limit)
         return bundle
 
     def _files(self, name: RepositoryName) -> list[StoredFile]:

@@ -35,6 +35,7 @@ from twinlock.client.model.results import image_as_json
 from twinlock.client.net.slow_retrieval import SpeedWatch
 from twinlock.client.net.transport import CHUNK_BYTES
 from twinlock.client.secondary.secondary import Secondary
+from twinlock.client.storage.bundle import bounded_bundle
 from twinlock.io.http.bounds import Bounds
 from twinlock.io.http.network_faults import network_reason, place_of
 from twinlock.io.http.request_bodies import RequestBodies
@@ -131,8 +132,9 @@ async def _time(request: web.Request) -> web.Response:
 
 
 async def _metadata(request: web.Request) -> web.Response:
-    max_bytes = request.app[_SECONDARY].bundle_bytes
-    async with _body(request, "metadata bundle", max_bytes) as bundle, _turn(request, "metadata") as secondary:
+    receiver = request.app[_SECONDARY]
+    what = bounded_bundle(receiver.config.verification)
+    async with _body(request, what, receiver.bundle_bytes) as bundle, _turn(request, "metadata") as secondary:
         entry = await secondary.receive_metadata(bundle)
     wants = None if entry is None else {"path": entry.path, "length": entry.length, "hashes": dict(entry.hashes)}
     return web.json_response({"wants": wants})

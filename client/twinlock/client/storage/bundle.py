@@ -26,14 +26,28 @@ _REPOSITORIES = 64
 
 
 def max_bundle_bytes(verification: Verification, limits: Limits) -> int:
-    """The longest bundle that an ECU with these ``limits`` takes, in bytes.
+    """The longest bundle that an ECU with these ``limits`` takes, in bytes."""
+    return limits.partial_bundle_bytes if verification is Verification.PARTIAL else limits.full_bundle_bytes
 
-    Full: as much as one Targets file of the largest size, escaped in JSON. Partial: a Director's Targets and its Root chain.
+
+def bundle_setting(verification: Verification) -> str:
+    """The name of that limit in the configuration of an ECU."""
+    return f"limits.{verification.value}BundleBytes"
+
+
+def derived_bundle_limits(limits: Limits) -> dict[str, int]:
+    """The limits of bundles that follow from the sizes of files, which JSON makes at most twice as long.
+
+    Full: one Targets file. Partial: Director Targets and one Root, each of the largest size, which is room for hundreds of
+    ordinary ones.
     """
-    largest = limits.targets_bytes
-    if verification is Verification.PARTIAL:
-        largest = min(largest, limits.director_bytes + limits.unlisted_bytes)
-    return 2 * largest
+    partial = limits.director_bytes + limits.root_bytes
+    return {"full_bundle_bytes": 2 * limits.targets_bytes, "partial_bundle_bytes": 2 * partial}
+
+
+def bounded_bundle(verification: Verification) -> str:
+    """A bundle as the error for a longer one names it, with the setting that bounds it."""
+    return f"{WHAT}, which {bundle_setting(verification)} bounds"
 
 
 def max_bundle_files(limits: Limits) -> int:
@@ -93,7 +107,7 @@ def decode_bundle(data: bytes, verification: Verification, limits: Limits) -> Bu
     """
     most = max_bundle_bytes(verification, limits)
     if len(data) > most:
-        raise EndlessDataError(what=WHAT, limit_bytes=most)
+        raise EndlessDataError(what=bounded_bundle(verification), limit_bytes=most)
     reader = BundleReader(data)
     files: dict[RepositoryName, dict[str, bytes]] = {}
     count = 0

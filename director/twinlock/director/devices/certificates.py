@@ -112,14 +112,20 @@ def revoke(
 
     One that another CA issued can be revoked too, by its fingerprint. Raises: UsageError if there is nothing to do.
     """
+    fingerprints = revocable(connection, name)
+    for fingerprint in fingerprints:
+        _revoke(connection, fingerprint, actor, now, reason=reason)
+    return fingerprints
+
+
+def revocable(connection: Connection, name: str) -> tuple[str, ...]:
+    """The fingerprints of what ``revoke`` would revoke. Raises: UsageError if there is none."""
     known = [*list_certificates(connection, name=name), *list_certificates(connection, fingerprint=name)]
     fingerprints = tuple(item.fingerprint for item in known if item.revoked_at is None)
     if not known and len(name) == 64 and not set(name) - set("0123456789abcdef") and not is_revoked(connection, name):
         fingerprints = (name,)
     if not fingerprints:
         raise NoCertificateError(name=name)
-    for fingerprint in fingerprints:
-        _revoke(connection, fingerprint, actor, now, reason=reason)
     return fingerprints
 
 

@@ -30,6 +30,7 @@ from twinlock.director.devices.certificates import (
     allow_certificate,
     list_certificates,
     note_issued,
+    revocable,
     revoke,
 )
 from twinlock.director.devices.credentials import Credential, make_credential
@@ -189,6 +190,11 @@ class DeviceService:
         """What was issued (to ``name``), newest first."""
         with self._database.reading() as connection:
             return list_certificates(connection, name=name)
+
+    def check_revocable(self, name: str) -> None:
+        """See that ``revoke`` would find something, before anything is asked. Raises: UsageError."""
+        with self._database.reading() as connection:
+            revocable(connection, name)
 
     def revoke(self, name: str, *, actor: str | None = None, now: datetime | None = None) -> tuple[str, ...]:
         """Revoke a vehicle's certificates, or the one with that fingerprint. Raises: UsageError if there is none."""

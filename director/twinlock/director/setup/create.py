@@ -37,6 +37,21 @@ from twinlock.trust.names import IMAGE, ROOT
 _LEFT_BEHIND = ("inventory.sqlite", "keys", ".tmp-")
 
 
+def check_creation(path: Path, plans: Mapping[str, KeyPlan], settings: Settings) -> list[RootTranslation]:
+    """Check what is wanted of a new Director, before anything is asked or made; returns the translations of its Roots.
+
+    Raises: UsageError if there is a Director already, and for plans that are not possible.
+    """
+    if (path / CONFIG).exists():
+        raise OccupiedError(path=str(path), what=f"a {CONFIG}")
+    check_plans_of_roles(plans)
+    _check_vacant(path)
+    translations = [each for each in open_profiles().translations if each.name in settings.wires]
+    for translation in translations:
+        translation.check_plans(plans)
+    return translations
+
+
 def create_director(
     path: Path,
     *,
@@ -49,15 +64,9 @@ def create_director(
     actor: str,
 ) -> None:
     """Make a Director at ``path``. Raises: UsageError if there is one, RefusalError for a bad Image Root, StorageError."""
-    if (path / CONFIG).exists():
-        raise OccupiedError(path=str(path), what=f"a {CONFIG}")
+    translations = check_creation(path, plans, settings)
     anchor = check_given_root(IMAGE, image_root)
     settings = replace(settings, image_url=check_location(image_url))
-    check_plans_of_roles(plans)
-    _check_vacant(path)
-    translations = [each for each in open_profiles().translations if each.name in settings.wires]
-    for translation in translations:
-        translation.check_plans(plans)
     stored: list[bytes] = []
     clean_stale(path)
     with new_directory(path, begun=lambda: bool(stored), mode=0o700):

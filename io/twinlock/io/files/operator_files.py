@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,7 @@ from twinlock.trust.text.printable import printable
 MAX_FILE_BYTES = 1_000_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SHOWN_CHARACTERS = 120
+_SHOWN_LINES = 20
 
 
 def read_operator_file(path: Path, what: str, max_bytes: int = MAX_FILE_BYTES, *, pipe: bool = False) -> bytes:
@@ -83,6 +85,15 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidJsonFileError(path=str(path), reason="must hold a JSON object")
     return value
+
+
+def faults_of_lines(faults: Sequence[str]) -> str:
+    """The faults of a list or manifest in one sentence: the first twenty, and the number of the others."""
+    if len(faults) == 1:
+        return faults[0]
+    more = len(faults) - _SHOWN_LINES
+    others = f"; and {more} more" if more > 0 else ""
+    return f"{len(faults)} lines are wrong: {'; '.join(faults[:_SHOWN_LINES])}{others}"
 
 
 def check_path(path: Path, operation: str) -> None:

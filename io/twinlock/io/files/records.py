@@ -12,7 +12,6 @@ of its type. For servers only: no module that a vehicle starts imports this one,
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from twinlock.io.files.near_names import nearest_name
 from twinlock.trust.errors.local import NewerStateError, OperatorFileError, StorageError
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.wire.json.parser import parse_json
@@ -161,8 +161,8 @@ def _explain(error: msgspec.ValidationError, body: Any, path: str, kind: Any) ->
 
 
 def _unknown(path: str, steps: list[str], name: str, kind: Any) -> UnknownMemberError:
-    near = difflib.get_close_matches(name, _names_at(kind, steps), n=1)
-    nearest = _join([*steps, *near]) if near else ""
+    near = nearest_name(name, _names_at(kind, steps))
+    nearest = _join([*steps, near]) if near else ""
     reason = f"is unknown; correct its name{f' (the nearest is {nearest})' if near else ''}, or remove it"
     member = _join([*steps, name])
     return UnknownMemberError(path=path, operation="read", reason=reason, member=member, nearest=nearest)

@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from twinlock.io.files.operator_files import faults_of_lines
 from twinlock.io.files.records import Record, RecordError, to_record
 from twinlock.repository.authoring.entries import Component, Description, describe
 from twinlock.trust.errors.base import UsageError
@@ -85,35 +86,51 @@ def named_files(sources: Iterable[Path], folder: str) -> Iterator[tuple[Path, st
 
 
 def read_manifest(text: str, base: Path) -> list[ImageRequest]:
-    """The rows of a manifest, whose files are relative to ``base``. Raises: UsageError, naming the line."""
+    """The rows of a manifest, whose files are relative to ``base``. Raises: UsageError, naming every line that is wrong."""
     text = text.removeprefix("\ufeff")
     rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
-    requests = [_request(line, row, base) for line, row in rows]
+    requests, faults = [], []
+    for line, row in rows:
+        request = row if isinstance(row, str) else _request(line, row, base)
+        if isinstance(request, str):
+            faults.append(request)
+        else:
+            requests.append(request)
+    if faults:
+        raise UsageError(reason=faults_of_lines(faults))
     if not requests:
         raise UsageError(reason="the manifest lists no image")
     return requests
 
 
-def _json_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+_Row = tuple[int, Any]  # the number of a line, and what it holds; its fault, a text, where it cannot be read
+
+
+def _json_rows(text: str) -> Iterator[_Row]:
     for line, row in enumerate(text.split("\n"), start=1):
         if row.strip():
             try:
-                yield line, json.loads(row)
+                value = json.loads(row)
             except (ValueError, RecursionError) as error:
-                raise UsageError(reason=f"line {line} of the manifest is not a JSON object ({error})") from None
+                yield line, f"line {line} of the manifest is not a JSON object ({error})"
+            else:
+                yield line, value if isinstance(value, Mapping) else f"line {line} of the manifest is not a JSON object"
 
 
-def _csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _csv_rows(text: str) -> Iterator[_Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         for row in reader:
             if None in row or None in row.values():
-                raise UsageError(
-                    reason=f"line {reader.line_num} of the manifest does not have as many cells as the header"
+                yield (
+                    reader.line_num,
+                    f"line {reader.line_num} of the manifest does not have as many cells as the header",
                 )
-            yield reader.line_num, {name: _cell(name, value) for name, value in row.items() if value.strip()}
+            else:
+                yield reader.line_num, {name: _cell(name, value) for name, value in row.items() if value.strip()}
     except csv.Error as error:
-        raise UsageError(reason=f"line {reader.line_num} of the manifest is not CSV ({error})") from None
+        line = reader.reader.line_num  # that of DictReader is of the row before
+        yield line, f"line {line} of the manifest is not CSV ({error}); the lines after it were not read"
 
 
 def _cell(name: str, value: str) -> str | int | list[str]:
@@ -137,14 +154,13 @@ class ManifestRow(Record, frozen=True, kw_only=True):
     conflicts: tuple[str, ...] = ()
 
 
-def _request(line: int, row: object, base: Path) -> ImageRequest:
+def _request(line: int, row: Mapping[str, Any], base: Path) -> ImageRequest | str:
+    """The request of a row, or its fault."""
     place = f"line {line} of the manifest"
-    if not isinstance(row, Mapping):
-        raise UsageError(reason=f"{place} is not a JSON object")
     try:
         stated = to_record(row, place, ManifestRow)
     except RecordError as error:
-        raise UsageError(reason=f"{place}: {error.fault}") from None
+        return f"{place}: {error.fault}"
     return ImageRequest(
         source=base / stated.path,
         name=stated.name,

@@ -32,9 +32,20 @@ def unstage_image(workspace: Workspace, path: str) -> None:
     """Stage the removal of an entry of ours. Raises: UsageError if there is none, UnsafePathError."""
     target_path(path)
     with editing_draft(workspace.draft_path) as draft:
-        if path not in preview(read_for_change(workspace), draft).targets:
-            raise UsageError(reason=f"{path} is not listed in {TARGETS}")
+        _check_listed(read_for_change(workspace), draft, path)
         draft.of(TARGETS).images[path] = None
+
+
+def check_listed(workspace: Workspace, path: str) -> None:
+    """See that there is an entry of ours to remove, before anything is asked. Raises: as ``unstage_image``."""
+    target_path(path)
+    state = read_state(workspace)
+    _check_listed(state, state.draft, path)
+
+
+def _check_listed(state: RepositoryState, draft: Draft, path: str) -> None:
+    if path not in preview(state, draft).targets:
+        raise UsageError(reason=f"{path} is not listed in {TARGETS}")
 
 
 def preview(state: RepositoryState, draft: Draft) -> Targets:
@@ -111,13 +122,24 @@ def unstage_delegation(workspace: Workspace, name: str) -> None:
     """Stage the end of a delegation; one that was only staged is forgotten. Raises: UsageError if there is none."""
     with editing_draft(workspace.draft_path) as draft:
         edits = draft.of(TARGETS).delegations
-        published = read_for_change(workspace).published.targets(TARGETS).signed
-        listed = name in {entry.name for entry in read_delegations(published)}
-        if not listed and not edits.get(name):
-            raise UsageError(reason=f"{TARGETS} does not delegate to {name}")
+        listed = _check_delegated(read_for_change(workspace), draft, name)
         edits.pop(name, None)
         if listed:
             edits[name] = None
         for role in name.split(JOINT):
             draft.accepted.pop(role, None)
             draft.others.pop(role, None)
+
+
+def check_delegated(workspace: Workspace, name: str) -> None:
+    """See that there is a delegation to end, before anything is asked. Raises: as ``unstage_delegation``."""
+    state = read_state(workspace)
+    _check_delegated(state, state.draft, name)
+
+
+def _check_delegated(state: RepositoryState, draft: Draft, name: str) -> bool:
+    """Whether the delegation is published already; otherwise it is staged. Raises: UsageError if it is neither."""
+    listed = name in {entry.name for entry in read_delegations(state.published.targets(TARGETS).signed)}
+    if not listed and not draft.of(TARGETS).delegations.get(name):
+        raise UsageError(reason=f"{TARGETS} does not delegate to {name}")
+    return listed

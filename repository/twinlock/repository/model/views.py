@@ -151,8 +151,11 @@ class DamagedView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockView:
-    """The signing clock: its second source (None: none is set), whether that answered, and why nothing can be signed now."""
+    """The signing clock: the time ``now`` by which all was judged, its second source (None: none is set), whether that answered,
+    and why nothing can be signed now.
+    """
 
+    now: datetime
     source: str | None
     answered: bool
     last_signed: datetime | None

@@ -5,15 +5,18 @@ Creating is safe to repeat: what a crash left is used, never made twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from twinlock.io.files.durable import locked
+from twinlock.io.files.near_names import suggestion
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.keys.demands import set_demand
 from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.repository.keys.private_keys import kind_of
+from twinlock.repository.publishing.profiles import profile_rules
 from twinlock.repository.publishing.publish import commit
 from twinlock.repository.store.publication_log import timestamp_version
 from twinlock.repository.workspace.profiles import PublishedProfiles
@@ -23,11 +26,22 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.names import TARGETS, TOP_LEVEL
 
 
-def check_roles(plans: Mapping[str, KeyPlan]) -> None:
-    """Refuse plans for roles that do not exist. Raises: UsageError."""
+def check_creation(path: Path, plans: Mapping[str, KeyPlan], wires: Iterable[str]) -> PublishedProfiles:
+    """Check what is wanted of a new repository, before anything is asked or made; returns the wire profiles with ``tuf``.
+
+    Raises: UsageError for roles that do not exist, and if there is a repository already; ProfileError.
+    """
+    wanted = PublishedProfiles(names=tuple(dict.fromkeys(("tuf", *wires))))
+    for profile in profile_rules(wanted):
+        profile.check_plans(plans)
     unknown = set(plans) - set(TOP_LEVEL)
     if unknown:
-        raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}")
+        near = suggestion(min(unknown), sorted(TOP_LEVEL)) if len(unknown) == 1 else ""
+        raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}{near}")
+    # Timestamp is written last: without it, an earlier attempt was cut off.
+    if (path / "public" / "metadata" / "timestamp.json").exists():
+        raise UsageError(reason=f"{path} is an Image repository already")
+    return wanted
 
 
 def create_first(workspace: Workspace, plans: Mapping[str, KeyPlan], wires: PublishedProfiles) -> None:

@@ -113,6 +113,7 @@ def _clock(state: RepositoryState) -> ClockView:
     marks, source = read_marks(state.workspace, state.published), read_time_source(state.workspace)
     second = ask_second(source)
     return ClockView(
+        now=state.now,
         source=None if source is None else source.url,
         answered=second is not None,
         last_signed=marks.last,

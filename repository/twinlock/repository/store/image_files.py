@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO
 
 from twinlock.io.files.durable import storage_errors
@@ -44,8 +45,7 @@ def hash_stream(stream: BinaryIO, progress: Progress = lambda _: None) -> FileDi
 
 def hash_file(source: Path, progress: Progress = lambda _: None) -> FileDigest:
     """Measure a file. Raises: UsageError if it is missing or empty, StorageError."""
-    if not source.is_file():
-        raise UsageError(reason=f"{source} is not a regular file")
+    _check_regular(source)
     with storage_errors("read", source), source.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         measured = hash_stream(stream, progress) if size else FileDigest(0, {})
@@ -58,6 +58,17 @@ def hash_file(source: Path, progress: Progress = lambda _: None) -> FileDigest:
     return measured
 
 
+def _check_regular(source: Path) -> None:
+    """Refuse what is missing, and a pipe, which would be waited for. Raises: UsageError, StorageError."""
+    with storage_errors("read", source):
+        try:
+            mode = source.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # a name with a U+0000 exists nowhere
+            raise UsageError(reason=f"{source} was not found") from None
+    if not S_ISREG(mode):
+        raise UsageError(reason=f"{source} is not a regular file")
+
+
 def store_image(store: ObjectStore, source: Path, path: str, measured: FileDigest) -> None:
     """Put the bytes of ``source`` into the store under every name that an image ``path`` has.
 
@@ -65,8 +76,7 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: FileDiges
     measured, StorageError.
     """
     first, *others = image_objects(path, measured.length, measured.hashes)
-    if not source.is_file():  # a pipe would be waited for
-        raise UsageError(reason=f"{source} is not a regular file")
+    _check_regular(source)
     with storage_errors("read", source), source.open("rb") as stream:
         created = store.put_new_from(first, _Watched(stream, source, measured))
     if not created and not _is_sound(store, first, measured):

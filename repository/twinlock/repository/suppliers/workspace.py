@@ -100,11 +100,8 @@ class SupplierWorkspace:
         name or keys that clients of a profile could not use.
         """
         plan = plan or KeyPlan()
-        wanted = PublishedProfiles(names=tuple(dict.fromkeys(("tuf", *wires))))
-        _check_usable(wanted, role, plan)
         path = Path(path)
-        if (path / f"{role_file(role)}.pub.json").exists():
-            raise UsageError(reason=f"{path} is already a supplier's workspace")
+        wanted = check_creation(path, role, plan, wires)
         seconds = int(valid_for.total_seconds())
         config = SupplierConfig(role=role, threshold=plan.threshold, validity=seconds, wires=wires_member(wanted))
         with new_directory(path):
@@ -182,11 +179,14 @@ class SupplierWorkspace:
 
     def remove_image(self, path: str) -> None:
         """Stage the removal of an entry. Raises: UsageError if there is none."""
-        target_path(path)
         with editing_draft(self._draft_path) as draft:
-            if path not in self._preview(draft).targets:
-                raise UsageError(reason=f"{path} is not listed")
+            self.check_listed(path, draft)
             draft.of(self.role).images[path] = None
+
+    def check_listed(self, path: str, draft: Draft | None = None) -> None:
+        """See that there is an entry to remove, before anything is asked. Raises: as ``remove_image``."""
+        if target_path(path) not in self._preview(draft or read_draft(self._draft_path)).targets:
+            raise UsageError(reason=f"{path} is not listed")
 
     def delegate(
         self,
@@ -351,6 +351,15 @@ class SupplierWorkspace:
         apply_images(targets, edits.images)
         apply_delegations(targets, edits.delegations)
         return targets
+
+
+def check_creation(path: Path, role: str, plan: KeyPlan, wires: Iterable[str]) -> PublishedProfiles:
+    """Check what is wanted of a new place, before anything is asked or made. Raises: as ``SupplierWorkspace.create``."""
+    wanted = PublishedProfiles(names=tuple(dict.fromkeys(("tuf", *wires))))
+    _check_usable(wanted, role, plan)
+    if (path / f"{role_file(role)}.pub.json").exists():
+        raise UsageError(reason=f"{path} is already a supplier's workspace")
+    return wanted
 
 
 def _check_usable(wires: PublishedProfiles, role: str, plan: KeyPlan) -> None:
