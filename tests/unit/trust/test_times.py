@@ -30,6 +30,10 @@ def test_another_form_is_refused(text: str) -> None:
         parse_time(text)
 
 
+def test_a_time_is_read_in_utc() -> None:
+    assert parse_time("2026-11-25T23:30:00Z") == datetime(2026, 11, 25, 23, 30, tzinfo=UTC)
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_what_is_written_is_read_back_to_the_second(time: datetime) -> None:
     assert parse_time(format_time(time)) == time.replace(microsecond=0)
