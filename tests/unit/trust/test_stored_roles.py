@@ -166,4 +166,5 @@ def test_a_file_with_a_signature_that_does_not_hold_is_given_no_proof(image: Rep
     image.publish("targets")
     first, places = search(image, refreshed(image))
     assert [command.proofs for command in places.persisted] == [{}]
-    assert search(image, restarted(first.trusted))[1].commands == []
+    for stored in ({}, {ACME: b"another"}):
+        assert search(image, restarted(first.trusted, proofs=stored))[1].commands == []
