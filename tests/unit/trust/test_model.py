@@ -12,7 +12,7 @@ from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Steps
 from twinlock.trust.keys.signatures import RoleKeys
 from twinlock.trust.model.delegations import DelegatedRole, Delegation
 from twinlock.trust.model.root import Root
-from twinlock.trust.names import IMAGE, ROOT, HardwareId, KeyId, RoleName, TargetPath
+from twinlock.trust.names import IMAGE, ROOT, TARGETS, HardwareId, KeyId, RoleName, TargetPath
 from twinlock.trust.wire.json.olpc import encode_canonical
 
 KEYS = KeyPool()
@@ -34,6 +34,7 @@ def test_one_pattern_that_fits_is_enough() -> None:
     assert delegation(paths=("adas/*", "brake/?")).covers(PATH, None) is False
     assert delegation(paths=()).covers(PATH, None) is False
     assert delegation().covers(PATH, None) is False
+    assert delegation()._replace(crossing=True).covers(PATH, None) is False
 
 
 def test_one_prefix_that_fits_is_enough() -> None:
@@ -56,6 +57,7 @@ def test_the_material_of_keys_that_are_there() -> None:
     public = KEYS("a").public_key
     root = Root(1, time, None, {keyid: public}, {ROOT: RoleKeys((keyid, KeyId("missing")), 1)})
     assert root.signers(ROOT) == {public.identity}
+    assert root.signers(TARGETS) == frozenset()
 
 
 def test_a_verification_that_its_driver_ends_is_closed_at_once() -> None:

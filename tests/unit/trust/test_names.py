@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from twinlock.trust.errors.base import Attack
 from twinlock.trust.errors.metadata import UnsafePathError
-from twinlock.trust.names import MAX_SEGMENT_BYTES, identifier, role_file, target_path
+from twinlock.trust.names import MAX_SEGMENT_BYTES, hidden_character, identifier, role_file, target_path
 
 HOSTILE = [
     "",
@@ -111,8 +111,26 @@ def test_hostile_identifiers(name: str) -> None:
     "char", ["\u200b", "\u202e", "\u2066", "\ufeff", "\u00ad", "\u2028", "\u00a0", "\ue000"], ids=ascii
 )
 def test_identifiers_have_no_hidden_character(char: str) -> None:
-    with pytest.raises(UnsafePathError, match=f"U\\+{ord(char):04X}"):
+    with pytest.raises(UnsafePathError) as caught:
         identifier(f"VIN{char}1")
+    reason = f"an identifier must not hold the hidden character U+{ord(char):04X}"
+    assert caught.value.fields() == {"path": f"VIN{char}1", "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", None),
+        ("a b\n", None),
+        ("\u00e4 b", None),
+        ("\u00e4\u00a0b", "U+00A0"),
+        ("a b\u200b", "U+200B"),
+        ("\u2028\u200b", "U+2028"),
+        ("\U000e0041", "U+E0041"),
+    ],
+)
+def test_the_first_hidden_character(text: str, found: str | None) -> None:
+    assert hidden_character(text) == found
 
 
 def test_letters_that_look_alike_are_admitted() -> None:

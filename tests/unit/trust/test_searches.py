@@ -190,6 +190,8 @@ def test_the_group_of_the_earliest_member_wins_with_the_words_of_that_member(tre
         ({"custom": {"mustAgree": {"releaseCounter": 2, "x": 1}}}, False),
         ({"custom": {}}, False),
         ({"custom": {"mustAgree": {"releaseCounter": 2}, "name": "other"}}, True),
+        ({"custom": {"mustAgree": {"releaseCounter": 2}, "targetFormat": "BINARY"}}, True),
+        ({"custom": {"mustAgree": {"releaseCounter": 2}, "targetFormat": "OSTREE"}}, False),
     ],
 )
 def test_what_members_have_to_agree_on(tree: Tree, change: dict[str, object], agrees: bool) -> None:
@@ -197,6 +199,16 @@ def test_what_members_have_to_agree_on(tree: Tree, change: dict[str, object], ag
     entry = tree.image.add_image(PATH, b"image", role="a", mustAgree={"releaseCounter": 2})
     tree.image.bodies["b"]["targets"][PATH] = copy.deepcopy(entry) | change
     assert (tree.find().entry is not None) is agrees
+
+
+def test_hardware_ids_agree_in_any_order(tree: Tree) -> None:
+    tree.several("ab", 2)
+    kinds = [f"kind-{number}" for number in range(40)]
+    for role, listed in {"a": kinds, "b": kinds[::-1]}.items():
+        tree.image.add_image(PATH, b"image", role=role, hardwareIds=listed)
+    assert tree.find().chain == ("targets", "a")
+    tree.image.bodies["b"]["targets"][PATH]["custom"]["hardwareIds"] = kinds[1:]
+    assert tree.find().entry is None
 
 
 def test_what_one_member_has_visited_hides_nothing_from_the_next(tree: Tree) -> None:

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from twinlock.trust.errors.metadata import MalformedError
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.model.base import NOTHING
-from twinlock.trust.names import SNAPSHOT, TARGETS, TIMESTAMP
+from twinlock.trust.names import SNAPSHOT, TARGETS, TIMESTAMP, RoleName
 from twinlock.trust.state.floors import Floor
 from twinlock.trust.state.stored_floor import decode_floor, encode_floor
 from twinlock.trust.wire.json.cursor import MAX_INTEGER
@@ -25,6 +26,12 @@ FLOOR = Floor(1, CONTENT, 1, {TARGETS: KEYS}, {SNAPSHOT: 1}, datetime(2030, 1, 1
 def test_keys_are_written_in_order() -> None:
     written = json.loads(encode_floor(FLOOR))["material"]["targets"]
     assert written == sorted(key.hex() for key in KEYS)
+
+
+def test_a_floor_may_list_more_roles_than_a_report_has_values() -> None:
+    lists = {RoleName(f"bin-{number:05x}"): 1 for number in range(DEFAULT_LIMITS.report_values)}
+    floor = FLOOR._replace(lists=lists)
+    assert decode_floor(encode_floor(floor), "floor") == floor
 
 
 @pytest.fixture

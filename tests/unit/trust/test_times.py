@@ -30,6 +30,17 @@ def test_another_form_is_refused(text: str) -> None:
         parse_time(text)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00", "2026-01-02T03:04:05", "2026-01-02T03:04:05+02:00"])
+def test_another_form_is_named_beside_the_right_one(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^a time like ") as caught:
+        parse_time(text)
+    assert str(caught.value) == f"a time like 2026-11-22T19:35:00Z is required, not {text!r}"
+
+
+def test_a_time_is_read_in_utc() -> None:
+    assert parse_time("2026-11-25T23:30:00Z") == datetime(2026, 11, 25, 23, 30, tzinfo=UTC)
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_what_is_written_is_read_back_to_the_second(time: datetime) -> None:
     assert parse_time(format_time(time)) == time.replace(microsecond=0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import pickle
 from collections.abc import Callable
+from unittest.mock import ANY
 
 import pytest
 
@@ -48,11 +50,13 @@ def test_one_that_was_made_is_not_made_into_another() -> None:
     with pytest.raises(TypeError, match="verify_signatures"):
         verified.__init__(None, "other", b"other", TALLY, b"content")
     for name in ("signed", "data", "tally", "content", "note"):
-        with pytest.raises(AttributeError):
+        with pytest.raises(AttributeError) as unset:
             setattr(verified, name, b"other")
+        assert str(unset.value) == f"{name} of a Verified cannot be set"
     for name in ("signed", "data", "tally", "content"):
-        with pytest.raises(AttributeError):
+        with pytest.raises(AttributeError) as undeleted:
             delattr(verified, name)
+        assert str(undeleted.value) == f"{name} of a Verified cannot be deleted"
     assert not hasattr(verified, "__dict__")
     assert not hasattr(verified, "_replace")
     assert not hasattr(verified, "__replace__")
@@ -72,6 +76,15 @@ def test_it_equals_another_of_the_same_file_and_no_tuple() -> None:
     values = (verified.signed, verified.data, verified.tally, verified.content)
     assert verified != values
     assert values != verified
+    # Another kind of value may have an opinion of its own.
+    assert verified.__eq__(values) is NotImplemented
+    assert verified == ANY
+
+
+def test_it_shows_all_but_the_file_itself() -> None:
+    content = hashlib.sha256(b"payload").hexdigest()
+    shown = f"Verified(signed=\"object of b'payload'\", tally={TALLY!r}, content={content})"
+    assert repr(verify(envelope())) == shown
 
 
 def test_it_is_reduced_to_what_its_own_envelope_composes() -> None:
