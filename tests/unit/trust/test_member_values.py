@@ -11,7 +11,7 @@ import pytest
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.keys.signatures import RoleKeys, Signature
 from twinlock.trust.limits import DEFAULT_LIMITS
-from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
+from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations, SuccinctBins
 from twinlock.trust.model.root import Root
 from twinlock.trust.model.targets import Targets
 from twinlock.trust.names import EcuId, HardwareId, KeyId, RoleName, VehicleId
@@ -67,27 +67,53 @@ def test_a_root(read: Callable[..., Root], kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize("delegations", [None, {"keys": {"bad": 1}, "roles": []}])
-def test_targets_of_a_director(delegations: Any) -> None:
+KEYS = {"keys": {"bad": 1}}
+ENTRY = {"paths": ["*"], "terminating": True}
+ACME = DelegatedRole(RoleName("acme"), RoleKeys((K,), 2))
+NONE_YET = Delegations({}, unusable={KeyId("bad"): "an object is required"})
+BY_FORM: tuple[tuple[Any, Delegations | None], ...] = (
+    (None, None),
+    (
+        KEYS | {"roles": [{"name": "acme", **SIGNERS, **ENTRY}]},
+        NONE_YET._replace(entries=(Delegation((ACME,), terminating=True, paths=("*",)),)),
+    ),
+    (
+        KEYS
+        | {"prioritized_delegations": [{"roles": [{"name": "acme", **SIGNERS}], "min_roles_in_agreement": 1, **ENTRY}]},
+        NONE_YET._replace(entries=(Delegation((ACME,), terminating=True, paths=("*",)),)),
+    ),
+    (
+        KEYS | {"succinct_roles": {"bit_length": 4, "name_prefix": "bin", **SIGNERS}},
+        NONE_YET._replace(bins=SuccinctBins(RoleKeys((K,), 2), 4, "bin")),
+    ),
+)
+
+
+def _targets(delegations: Any) -> Node:
     located = LocatedMembers({}, "{}", "here", "$.targets")
-    body = {**COMMON, "targets": located, "custom": CUSTOM, "delegations": delegations}
-    found = tuf_targets.decode_targets(node(body), DEFAULT_LIMITS)
-    unusable = {KeyId("bad"): "an object is required"}
-    expected = None if delegations is None else Delegations({}, unusable=unusable)
-    assert found == Targets(
-        version=1,
-        expires=EXPIRES,
-        issued=None,
-        images={},
-        delegations=expected,
-        vehicle=VIN,
-        correlation_id="urn:x:1",
-        acknowledged={EcuId("ecu-1"): 0},
-        acknowledged_reports={EcuId("ecu-1"): "1e" * 32},
-        resets={EcuId("ecu-2"): "0f" * 16},
-    )
-    found = aktualizr_targets.decode_targets(node(body), DEFAULT_LIMITS)
-    assert found == Targets(1, EXPIRES, None, {}, expected, VIN, "urn:x:1")
+    return node({**COMMON, "targets": located, "custom": CUSTOM, "delegations": delegations})
+
+
+def test_targets_of_a_director() -> None:
+    for delegations, expected in BY_FORM:
+        assert tuf_targets.decode_targets(_targets(delegations), DEFAULT_LIMITS) == Targets(
+            version=1,
+            expires=EXPIRES,
+            issued=None,
+            images={},
+            delegations=expected,
+            vehicle=VIN,
+            correlation_id="urn:x:1",
+            acknowledged={EcuId("ecu-1"): 0},
+            acknowledged_reports={EcuId("ecu-1"): "1e" * 32},
+            resets={EcuId("ecu-2"): "0f" * 16},
+        )
+
+
+def test_targets_of_a_director_in_the_other_profile() -> None:
+    for delegations, expected in ((None, None), ({}, None), (KEYS | {"roles": []}, NONE_YET)):
+        found = aktualizr_targets.decode_targets(_targets(delegations), DEFAULT_LIMITS)
+        assert found == Targets(1, EXPIRES, None, {}, expected, VIN, "urn:x:1")
 
 
 @pytest.mark.parametrize("name", ["root", "TARGETS", "Snapshot", "timestamp"])
