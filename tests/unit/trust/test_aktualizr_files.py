@@ -136,12 +136,20 @@ def test_a_snapshot(info: Any, expected: FileInfo) -> None:
     assert found.vehicle == "VIN-1"
 
 
-@pytest.mark.parametrize(("kind", "name"), [("timestamp", "snapshot.json"), ("snapshot", "targets.json")])
-@pytest.mark.parametrize(("member", "least"), [("version", 1), ("length", 0)])
-def test_the_least_that_an_index_may_state(kind: str, name: str, member: str, least: int) -> None:
-    assert read(kind, meta={name: INFO | {member: least}})
-    place, reason = f"$.signed.meta.{name}.{member}", f"an integer from {least} to {MAX_INTEGER} is required"
-    assert refused(kind, meta={name: INFO | {member: least - 1}}) == ("here", place, reason)
+def test_the_least_that_an_index_may_state() -> None:
+    assert read("root").version == 1
+    for kind, name in (("timestamp", "snapshot.json"), ("snapshot", "targets.json")):
+        for member, least in (("version", 1), ("length", 0)):
+            assert read(kind, meta={name: INFO | {member: least}}).version == 1
+            place, reason = f"$.signed.meta.{name}.{member}", f"an integer from {least} to {MAX_INTEGER} is required"
+            assert refused(kind, meta={name: INFO | {member: least - 1}}) == ("here", place, reason)
+
+
+def test_every_file_of_a_director_but_its_root_may_name_a_vehicle() -> None:
+    assert read("root", custom=VEHICLE).version == 1
+    for kind in ("timestamp", "snapshot", "targets"):
+        assert read(kind, custom=VEHICLE).vehicle == "VIN-1"
+        assert read(kind).vehicle is None
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from twinlock.trust.keys.signatures import RoleKeys
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.base import FileInfo
 from twinlock.trust.model.delegations import DelegatedRole, Delegation, Delegations
+from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.model.timestamp import Timestamp
-from twinlock.trust.names import KeyId, RoleName, VehicleId
+from twinlock.trust.names import HardwareId, KeyId, RoleName, TargetPath, VehicleId
 from twinlock.trust.wire.aktualizr import decode, members, targets
 from twinlock.trust.wire.json.cursor import MAX_INTEGER, Node
 
@@ -74,17 +75,22 @@ def test_a_key_and_its_id() -> None:
         assert refused(read) == ("here", "$", reason)
 
 
-@pytest.mark.parametrize("agreed", [True, False])
-def test_release_counters(agreed: bool) -> None:
-    def read(counter: int) -> int | None:
-        stated, other = node({"releaseCounter": counter}), node({"hardwareIds": []})
-        return targets._release_counter(other, stated) if agreed else targets._release_counter(stated, other)
+def test_an_entry_and_its_release_counter() -> None:
+    def read(**custom: Any) -> ImageEntry:
+        return targets._entry("a", node({"length": 0, "hashes": {"sha256": DIGEST}, "custom": custom}), DEFAULT_LIMITS)
 
-    assert (read(0), read(7)) == (0, 7)
-    expected = ("here", "$.releaseCounter", f"an integer from 0 to {MAX_INTEGER} is required")
-    assert refused(lambda: read(-1)) == expected
-    assert targets._release_counter(node({"releaseCounter": 5}), None) == 5
-    assert targets._release_counter(node({}), node({})) is None
+    agreed = {"hardwareIds": ["hw"], "releaseCounter": 7}
+    hardware = frozenset({HardwareId("hw")})
+    expected = ImageEntry(TargetPath("a"), 0, {"sha256": DIGEST}, 7, hardware, agreed, {}, "u", {})
+    custom = {"uri": "u", "releaseCounter": 1, "mustAgree": agreed}
+    assert read(**custom) == expected._replace(custom=custom)
+    assert read(releaseCounter=0).release_counter == 0
+    assert read(mustAgree={}, releaseCounter=5).release_counter == 5
+    assert read(mustAgree={}).release_counter is None
+    reason = f"an integer from 0 to {MAX_INTEGER} is required"
+    assert refused(lambda: read(releaseCounter=-1)) == ("here", "$.custom.releaseCounter", reason)
+    place = "$.custom.mustAgree.releaseCounter"
+    assert refused(lambda: read(mustAgree={"releaseCounter": -1})) == ("here", place, reason)
 
 
 def test_delegations() -> None:

@@ -128,7 +128,10 @@ def test_without_a_bound_of_its_own_a_file_has_the_values_that_its_length_permit
     assert refused.value.fields() == {"what": "here: JSON values", "value": most + 1, "limit": most}
 
 
-def test_the_name_of_the_file_is_in_the_refusal_of_its_text() -> None:
-    with pytest.raises(MalformedError) as refused:
-        parse_envelope(b'{"signatures":[],\xff', "here", 1_000)
-    assert refused.value.fields() == {"what": "here", "json_path": "$", "reason": "not UTF-8 at byte 17"}
+def test_every_form_of_a_file_is_utf8() -> None:
+    for text in (USUAL, USUAL + "\n", f'{{ "signed": {{"a": 1}}, "x": {{}}, "signatures": {SIGNATURES} }}'):
+        assert parse_envelope(text.encode(), "here", 1_000).signed == {"a": 1}
+        with pytest.raises(MalformedError) as refused:
+            parse_envelope(text.encode() + b"\xff", "here", 1_000)
+        expected = {"what": "here", "json_path": "$", "reason": f"not UTF-8 at byte {len(text)}"}
+        assert refused.value.fields() == expected
