@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from twinlock.trust.errors.metadata import LimitError, MalformedError
-from twinlock.trust.wire.json.cursor import MAX_INTEGER, Node, check_text
+from twinlock.trust.wire.json.cursor import MAX_INTEGER, Node, _is_plain, check_text
 
 LONGEST = 65_536
 
@@ -156,3 +156,13 @@ def test_how_deep_plain_json_may_be() -> None:
     assert node(nested(16)).shallow() == nested(16)
     assert refused(node(nested(17)).shallow) == "it nests deeper than 16 levels"
     assert refused(node([]).shallow) == "an object is required"
+
+
+@pytest.mark.parametrize("value", ["", "a", "a" * LONGEST], ids=len)
+def test_plain_text_is_seen_at_one_look(value: str) -> None:
+    assert _is_plain(value) is True
+
+
+@pytest.mark.parametrize("value", ["a" * (LONGEST + 1), "\u00e9", 1, None, ["a"]], ids=lambda value: repr(value)[:5])
+def test_other_values_are_looked_at_again(value: object) -> None:
+    assert _is_plain(value) is False

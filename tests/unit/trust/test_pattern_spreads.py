@@ -83,3 +83,21 @@ def test_as_many_wildcards_as_fit_are_listed() -> None:
 
 def test_a_pattern_without_room_for_a_slash_stands_for_itself_however_many_wildcards_it_has() -> None:
     assert spread("a/" * MAX_SEGMENTS + "?a" * 400) == ("a/" * MAX_SEGMENTS + "?a" * 400,)
+
+
+def test_a_pattern_without_room_for_a_slash_stands_for_itself_however_many_stars_it_has() -> None:
+    full = "a/" * (MAX_SEGMENTS - 1)
+    for pattern in (full + "*", full + "*a" * MAX_SPREAD, full + "a/*"):
+        assert spread(pattern) == (pattern,)
+
+
+def test_room_for_one_slash_makes_two_patterns_of_one_star() -> None:
+    almost = "a/" * (MAX_SEGMENTS - 2)
+    assert spread(almost + "*") == (almost + "*", almost + "*/*")
+
+
+@pytest.mark.parametrize("number", [MAX_SPREAD - 1, MAX_SPREAD, 5_000])
+def test_many_stars_are_counted_before_any_is_tried(number: int) -> None:
+    almost = "a/" * (MAX_SEGMENTS - 2)
+    found = spread(almost + "*b" * number)
+    assert (None if found is None else len(found)) == (MAX_SPREAD if number < MAX_SPREAD else None)
