@@ -317,7 +317,7 @@ def test_roots_that_no_recovery_was_given_are_not_replaced(world: World, config:
     recover_state(settings, {}, None, world.now)
     with pytest.raises(RootInUseError) as caught:
         recover_state(settings, wrong, None, world.now, again=True)
-    assert caught.value.reason == "it was not given to a recovery"
+    assert caught.value.reason == "no recovery was given this Root"
 
 
 def test_one_wrong_root_of_two_is_corrected_and_the_other_repository_stays(world: World, config: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.plain_keys import plain_keys
+from tests.unit.director.world import TestVehicle
 from twinlock.cli.main import main
 from twinlock.director.director import Director
 from twinlock.repository.image_repository import ImageRepository
@@ -25,7 +26,8 @@ ASKING = {
     "director recover-clock": "director",
     "director release": "director ecu-1",
     "director retire": "director VIN1 ecu-1 --release",
-    "director revoke-certificate": "director VIN1",
+    "director revoke-certificate": f"director {64 * '0'}",
+    "director root cancel": "",
     "director root sign": "",
     "director rotate": "director targets",
     "director unassign": "director VIN1",
@@ -34,6 +36,7 @@ ASKING = {
     "image keys passphrase": "image --none",
     "image recover-clock": "image",
     "image remove": "",
+    "image root cancel": "",
     "image root sign": "",
     "image rotate": "image timestamp",
     "image undelegate": "image acme",
@@ -47,6 +50,7 @@ ASKING = {
 }
 """Each with words for which it asks; none where a test of its own shows that it asks."""
 
+COUNTER = ("--release-counter", "1")
 NOT_ASKING = {
     "what it changes is staged, or expires, or is undone by another command": {
         *("director add-ecu", "director allow-certificate", "director assign", "director declare-delivery"),
@@ -58,7 +62,6 @@ NOT_ASKING = {
         *("director confirm-key", "director rekey", "director replace-ecu"),
     },
     "each holder agreed when signing": {"director root publish", "image root publish"},
-    "what it ends was never in force": {"director root cancel", "image root cancel"},
     "it is the work of every day, or of a timer": {
         *("director refresh", "image publish", "image refresh", "supplier sign"),
         *("primary register", "primary run", "primary update", "secondary run"),
@@ -111,9 +114,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with every party's files that the commands read before they ask."""
     place = tmp_path_factory.mktemp("parties")
     repository = ImageRepository.create(place / "image")
-    Director.create(place / "director", image_root=repository.root_bytes(1), image_url=str(place / "image")).close()
-    made = CliRunner().invoke(main, plain_keys(["supplier", "init", str(place / "acme"), "--role", "acme"]))
-    assert made.exit_code == 0, made.output
+    (place / "lamp.bin").write_bytes(b"lamp")
+    key = str(place / "acme" / "acme.pub.json")
+    for words in (
+        ("supplier", "init", str(place / "acme"), "--role", "acme"),
+        ("image", "add", str(place / "image"), str(place / "lamp.bin"), "lamp.bin", "--hardware-id", "hw-1", *COUNTER),
+        ("image", "publish", str(place / "image")),
+        ("image", "delegate", str(place / "image"), "acme", "--key", key, "--path", "acme/*"),
+    ):
+        made = CliRunner().invoke(main, plain_keys([*words]))
+        assert made.exit_code == 0, made.output
+    site = str(place / "image" / "public")
+    with Director.create(place / "director", image_root=repository.root_bytes(1), image_url=site) as director:
+        car = TestVehicle("VIN1", {"ecu-0": "hw-0", "ecu-1": "hw-1"})
+        director.register(car.description())
+        director.assign("VIN1", {"ecu-1": "lamp.bin"})
     (place / "primary").mkdir()
     (place / "primary" / "primary.json").write_text("{}")
     return place

@@ -18,7 +18,7 @@ from twinlock.repository.keys.private_keys import is_encrypted
 OWN, OLD = "TEST own", "TEST old"
 FORMS = ("pkcs8", "traditional", "json")
 IMPORT = ("image", "import", "image", "--from", "theirs/repo", "--keys", "theirs/keys")
-WIRE = ("director", "wire", "director", "aktualizr", "--go-on-from", "theirs/repo", "--keys", "theirs/keys")
+WIRE = ("director", "wire", "director", "aktualizr", "--go-on-from", "theirs/repo", "--keys", "theirs/keys", "--yes")
 COMMANDS = {"import": IMPORT, "wire": WIRE}
 OWN_FILE, OLD_FILE = ("--passphrase-file", "own"), ("--keys-passphrase-file", "old")
 

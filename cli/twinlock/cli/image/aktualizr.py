@@ -186,6 +186,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     from twinlock.repository.image_repository import ImageRepository
     from twinlock.repository.importing.run import Takeover
 
+    periods = read_periods(valid)
     passphrase = passphrase_for(passphrase_file) if dry_run else new_passphrase(passphrase_file, plain=plain_keys)
     wanted = Takeover(
         source=source,
@@ -199,8 +200,6 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     if dry_run:
         _show_findings(out, wanted, size)
         return
-    periods = read_periods(valid)
-    passphrase = new_passphrase(passphrase_file, plain=plain_keys)
 
     def tell(findings: ImportFindings) -> None:
         for line in _finding_lines(findings.left_out, findings.warnings):

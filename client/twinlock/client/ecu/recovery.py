@@ -138,7 +138,7 @@ def _origin_of_mistake(settings: EcuSettings, source: Path, roots: Mapping[Repos
             trusted = state.repository(name)
             reason = ""
             if name not in origin.given:
-                reason = "it was not given to a recovery"
+                reason = "no recovery was given this Root"
             elif trusted.timestamp or trusted.snapshot or trusted.targets:
                 reason = "metadata verified under it, so it is the Root of the repository that this ECU follows"
             if reason:
