@@ -225,7 +225,7 @@ def test_another_root_under_the_version_of_the_one_given(make: Make) -> None:
 
 
 @pytest.mark.parametrize("make", [director, image_repository])
-def test_what_is_served_as_the_root_given_is_no_root(make: Make) -> None:
+def test_something_else_is_served_as_the_root_given(make: Make) -> None:
     repository = make()
     error, cause = refused(given(repository), {**repository.files, "1.root.json": b"{}"})
     assert isinstance(cause, MalformedError)
