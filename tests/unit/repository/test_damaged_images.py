@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,7 @@ def test_status_names_what_is_missing(real: ImageRepository) -> None:
 def test_status_says_who_vouches_for_the_clock(real: ImageRepository) -> None:
     code, shown, text = status(real)
     assert code == 0
+    assert datetime.fromisoformat(shown["clock"].pop("now")).tzinfo is not None
     assert shown["clock"] | {"lastSigned": None} == {
         "source": None,
         "answered": False,
