@@ -17,17 +17,25 @@ from twinlock.trust.engine.commands import Fetch, drive
 from twinlock.trust.engine.first_contact import (
     check_given_root,
     check_given_roots,
+    check_vehicle_url,
     is_base_url,
     meet_director,
     meet_image_repository,
 )
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.images import VehicleMismatchError
 from twinlock.trust.errors.metadata import ExpiredError, MalformedError, MissingMetadataError, ThresholdError
-from twinlock.trust.errors.usage import FirstContactError, ForeignMetadataError, GivenRootError, NotPublishedError
+from twinlock.trust.errors.usage import (
+    FirstContactError,
+    ForeignMetadataError,
+    GivenRootError,
+    NotPublishedError,
+    VehicleUrlError,
+)
 from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
-from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName, VehicleId
 from twinlock.trust.policy import LAX, STRICT, Policy
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -135,7 +143,7 @@ def meet(
 ) -> tuple[str, ...]:
     """The warnings, as the function for the repository of ``anchor`` gives them."""
     if anchor.name == DIRECTOR:
-        return drive(meet_director(anchor, now, location=URL), place.answer)
+        return drive(meet_director(anchor, now, location=URL, vehicle=VehicleId(VIN), policy=policy), place.answer)
     return drive(meet_image_repository(anchor, now, location=URL, policy=policy), place.answer)
 
 
@@ -164,7 +172,7 @@ def test_a_repository_of_the_root_given(make: Make, wire: Wire) -> None:
     assert meet(given(repository), place) == ()
     assert place.fetches[:2] == [root_fetch(repository, version) for version in (1, 2)]
     below = [fetch.role for fetch in place.fetches[2:]]
-    assert below == ([] if repository.name == "director" else ["timestamp", "snapshot", "targets"])
+    assert below == (["timestamp"] if repository.name == "director" else ["timestamp", "snapshot", "targets"])
 
 
 @pytest.mark.parametrize("make", [director, image_repository])
@@ -225,7 +233,7 @@ def test_another_root_under_the_version_of_the_one_given(make: Make) -> None:
 
 
 @pytest.mark.parametrize("make", [director, image_repository])
-def test_what_is_served_as_the_root_given_is_no_root(make: Make) -> None:
+def test_something_else_is_served_as_the_root_given(make: Make) -> None:
     repository = make()
     error, cause = refused(given(repository), {**repository.files, "1.root.json": b"{}"})
     assert isinstance(cause, MalformedError)
@@ -278,7 +286,72 @@ def test_a_director_whose_newest_root_has_expired_is_a_warning() -> None:
     repository.clock = lambda: START + timedelta(days=30)
     repository.rotate("root")
     over = START + timedelta(days=30) + LIFETIMES["root"]
-    assert meet(anchor, Places(repository.files), now=over - timedelta(seconds=1)) == ()
+    roots = {name: data for name, data in repository.files.items() if name.endswith("root.json")}
+    assert meet(anchor, Places(roots), now=over - timedelta(seconds=1)) == ()
     warning = f"{URL}: its newest Root expired at {over:%Y-%m-%dT%H:%M:%SZ}; renew it"
     for now in (over, over + timedelta(days=1)):
         assert meet(anchor, Places(repository.files), now=now) == (warning,)
+
+
+def test_a_director_whose_timestamp_has_expired_is_a_warning() -> None:
+    repository = director()
+    last, over = (START + LIFETIMES["timestamp"] - timedelta(seconds=left) for left in (1, 0))
+    assert meet(given(repository), Places(repository.files), now=last) == ()
+    expired = ExpiredError(repository=DIRECTOR, role="timestamp", version=1, expires=over, now=over)
+    warning = f"{URL}: {expired}; renew it before the vehicle reads it"
+    assert meet(given(repository), Places(repository.files), now=over) == (warning,)
+
+
+def test_a_director_that_serves_another_vehicle_there() -> None:
+    repository = DirectorSimulator(KEYS, lambda: START, "OTHER")
+    with pytest.raises(VehicleUrlError) as caught:
+        meet(given(repository), Places(repository.files))
+    assert caught.value.fields() == {"location": URL, "offered": "OTHER", "expected": VIN}
+    assert isinstance(caught.value.__cause__, VehicleMismatchError)
+
+
+def test_a_director_without_metadata_of_the_vehicle_yet() -> None:
+    repository = director()
+    place = Places({"1.root.json": first_root(repository)})
+    assert meet(given(repository), place) == ()
+    assert [fetch.name for fetch in place.fetches] == ["1.root.json", "2.root.json", "timestamp.json"]
+
+
+def test_a_director_whose_timestamp_is_another_ones() -> None:
+    repository, other = director(), director(owner="another")
+    error, cause = refused(given(repository), {**repository.files, "timestamp.json": other.files["timestamp.json"]})
+    assert isinstance(cause, ThresholdError)
+    assert (cause.repository, cause.role) == (DIRECTOR, "timestamp")
+    assert (type(error), error.reason) == (ForeignMetadataError, UNFIT.format(cause))
+
+
+def test_a_director_is_read_under_the_policy_given() -> None:
+    repository = director()
+    for member in ("length", "hashes"):
+        del repository.bodies["timestamp"]["meta"]["snapshot.json"][member]
+    repository.put("timestamp")
+    error, cause = refused(given(repository), repository.files)
+    assert isinstance(cause, RefusalError)
+    assert (type(error), error.reason) == (ForeignMetadataError, UNFIT.format(cause))
+    assert meet(given(repository), Places(repository.files), policy=LAX) == ()
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://d/vehicles/VIN1",
+        "https://d/vehicles/VIN1/",
+        "https://d/a/vehicles/VIN%31",
+        "https://d/VIN2",
+        "https://d",
+    ],
+)
+def test_a_url_that_names_this_vehicle_or_none(location: str) -> None:
+    check_vehicle_url(location, VehicleId("VIN1"))
+
+
+@pytest.mark.parametrize("location", ["https://d/vehicles/VIN%32", "https://d/director/vehicles/VIN2/"])
+def test_a_url_that_names_another_vehicle(location: str) -> None:
+    with pytest.raises(VehicleUrlError) as caught:
+        check_vehicle_url(location, VehicleId("VIN1"))
+    assert caught.value.fields() == {"location": location, "offered": "VIN2", "expected": "VIN1"}
