@@ -1,4 +1,4 @@
-"""A virtual aktualizr: the client most vehicles run, as far as servers can tell, written from its wire document.
+"""A simulated aktualizr: the client most vehicles run, as far as servers can tell, written from its wire document.
 
 It is an oracle, so nothing here imports ``twinlock``: own canonical form, own parsing, own verification, with the
 weaknesses of the original. "wire 2.3" in a docstring means section 2.3 of that document. A first session::

@@ -1,4 +1,4 @@
-"""The virtual aktualizr: one run from provisioning to the last manifest, request by request as in wire 2.1.
+"""The simulated aktualizr: one run from provisioning to the last manifest, request by request as in wire 2.1.
 
 Belongs here: the public interface, and the order of a run. Does not belong here: how updates are checked, downloaded
 and installed (``cycle``).

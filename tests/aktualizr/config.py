@@ -71,10 +71,10 @@ class Config:
     report_config: bool = True
     fake_need_reboot: bool = False
     install_result: str = "OK"
-    """Result code of the Primary's installations; only the virtual client can fail one on purpose."""
+    """Result code of the Primary's installations; only the simulated client can fail one on purpose."""
     now: Callable[[], datetime] = system_time
     sysroot: Path | None = None
-    """``[pacman] type = ostree`` with this repository (virtual client only); None is the fake package manager."""
+    """``[pacman] type = ostree`` with this repository (simulated client only); None is the fake package manager."""
     ostree_server: str = ""
     pause_s: float = 0.0
     """Pause before a request or a download is tried again. The real client's is one second, and not adjustable."""

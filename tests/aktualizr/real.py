@@ -40,7 +40,7 @@ class RealAktualizr:
         self.config = replace(self.config, **changes)
 
     def once(self) -> Run:
-        """``aktualizr once``. Settings that only the virtual client has are refused. The outcome is read from its log, as its exit status does not tell (wire 1.1)."""
+        """``aktualizr once``. Settings that only the simulated client has are refused. The outcome is read from its log, as its exit status does not tell (wire 1.1)."""
         self._check_settings()
         self._write()
         done = self._start("once")
@@ -58,7 +58,7 @@ class RealAktualizr:
         codes = {self.config.install_result, *(each.install_result for each in self.config.secondaries)}
         kinds = {each.kind for each in self.config.secondaries}
         if codes != {"OK"} or "ip" in kinds or self.config.now is not system_time:
-            raise ValueError("only the virtual client has failing installations, IP Secondaries and another clock")
+            raise ValueError("only the simulated client has failing installations, IP Secondaries and another clock")
 
     def _start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.binary), "-c", str(self.folder / "sota.toml"), *arguments]

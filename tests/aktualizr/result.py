@@ -1,4 +1,4 @@
-"""What one run of a client did, in a form that the virtual client and the real one share.
+"""What one run of a client did, in a form that the simulated client and the real one share.
 
 Belongs here: plain results. Does not belong here: deciding whether they are right; tests do.
 """

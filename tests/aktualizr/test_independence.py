@@ -42,5 +42,5 @@ def test_the_clock_is_the_tests(year: int, installed: bool) -> None:
     ],
 )
 def test_the_real_client_refuses_what_only_the_virtual_one_can(config: Config, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="only the virtual client"):
+    with pytest.raises(ValueError, match="only the simulated client"):
         RealAktualizr(config, tmp_path, "/nonexistent/aktualizr").once()

@@ -192,7 +192,7 @@ def test_another_primary_is_registered_again(updated: Trial, change: dict[str, s
 
 
 def virtual(*secondaries: Secondary, install_result: str = "OK") -> tuple[Publisher, Config]:
-    """What only the virtual client can do: failing installations and IP Secondaries."""
+    """What only the simulated client can do: failing installations and IP Secondaries."""
     publisher = Publisher()
     publisher.image.add("p.bin", b"primary", ["test-hw"])
     publisher.image.add("d.bin", b"doors", ["doors-hw"])

@@ -3,7 +3,7 @@
 The signed part of a Root does not name its chain. An old, public Root of the tuf chain, its signatures spelt in base64, was
 the next Root for a vehicle of the aktualizr chain that waited for that number; revoked online keys were back with it, and
 nobody had needed a key. Here every file of each profile is offered, in every spelling that needs no key, to the readers of
-the other at every Root that a vehicle may trust: to our engine, and to the virtual aktualizr, which checks less.
+the other at every Root that a vehicle may trust: to our engine, and to the simulated aktualizr, which checks less.
 """
 
 from __future__ import annotations

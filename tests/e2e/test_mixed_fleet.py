@@ -1,6 +1,6 @@
 """Our own cars and vehicles that run aktualizr update from one pair of repositories, and each is told the truth.
 
-Every scenario runs with the virtual client, and with the real one too where AKTUALIZR names its binary.
+Every scenario runs with the simulated client, and with the real one too where AKTUALIZR names its binary.
 """
 
 from __future__ import annotations

@@ -127,9 +127,16 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 
 
 @click.group("twinlock", cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
-    """Software updates for vehicles that stay safe when a server does not.
+    """Software updates for vehicles that stay safe even if a server is compromised.
 
     Two repositories each hold one lock: the Image repository decides which images are genuine, the Director which
     of them a vehicle installs now. A vehicle installs an image only when both agree.

@@ -50,7 +50,7 @@ def up(
     plain_keys: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Run an Image repository and a Director until interrupted; the first time, make them.
+    """Run an Image repository and a Director until interrupted; create them the first time.
 
     It renews what expires. Use the other commands while this one runs; it prints
     how. All keys are in the same directory, which suits trials only; they are encrypted under a passphrase, which is

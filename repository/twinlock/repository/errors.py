@@ -144,7 +144,7 @@ class RoleTakenError(RefusalError):
     code = "role-taken"
     attack = Attack.DENIAL_OF_SERVICE
     clause = "Uptane 2.1.0 5.4.4.7"
-    template = "{delegator} delegates to {role} with keys that did not sign its file; that role name is in use (delegated by: {owners})"
+    template = "{delegator} names keys for {role} that did not sign its file; the name {role} is in use (delegated by: {owners})"
     hint = (
         "nothing was accepted; every delegated role needs a name of its own: have the delegator choose another one. For new "
         "keys of one role, its file signed by them belongs in the same outbox, and all its delegators have to name them"
@@ -160,7 +160,7 @@ class RoleReservedError(RoleTakenError):
     ``delegator`` is empty, as the file came in an outbox; ``owners`` are the roles that delegate to ``role``.
     """
 
-    template = "the outbox has a first file of {role}, but the keys to which {owners} delegated {role} did not sign it"
+    template = "the outbox holds the first file of {role}, which is not signed by the keys that {owners} delegated to"
     hint = (
         "nothing was accepted; if you delegated that name to another supplier, have this one choose a name of its own "
         "(`twinlock supplier init --role`). If you delegated it to this one, you have another key file: compare key ids with "

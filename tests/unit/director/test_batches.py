@@ -137,19 +137,6 @@ def test_an_empty_input_is_a_mistake(shell: Shell, tmp_path: Path) -> None:
     assert shell.json("assign", "--list", "-", status=2, stdin="# nobody\n")["error"]["code"] == "usage"
 
 
-@pytest.mark.parametrize("words", [("assign",), ("issue-device", "--output", "out")], ids=lambda words: words[0])
-def test_every_line_that_is_not_text_is_named_at_once(shell: Shell, words: tuple[str, ...]) -> None:
-    stdin = b"\xff\nVIN1 ecu-1=gw/2.0.bin\n\xfe\n" + b"\xfd\n" * 30
-    error = shell.json(*words, "--list", "-", status=2, stdin=stdin)["error"]
-    assert error["code"] == "input"
-    assert error["message"].startswith("-: 32 lines are wrong: -:1: not UTF-8 text: ")
-    assert "; -:3: not UTF-8 text: " in error["message"]
-    assert "; -:2: " not in error["message"]
-    assert error["message"].endswith("; and 12 more")
-    alone = shell.json(*words, "--list", "-", status=2, stdin=b"VIN1\n\xff")["error"]
-    assert alone["message"].startswith("-:2: not UTF-8 text: ")
-
-
 def test_a_list_is_assigned_as_a_whole_or_not_at_all(shell: Shell, tmp_path: Path) -> None:
     shell.json("register", "-", stdin=lines(description(1), description(2)))
     with Director.open(shell.path) as director:

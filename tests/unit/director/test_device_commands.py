@@ -225,7 +225,6 @@ def test_a_vehicle_registers_at_the_server_that_the_command_runs(shell: Shell, s
     [
         ("issue-device", "VIN7", "--output"),
         ("issue-server", "fleet.example", "--output"),
-        ("issue-provisioning", "--url", "https://fleet.example", "--output"),
     ],
 )
 def test_a_credential_that_cannot_be_written_is_revoked(shell: Shell, tmp_path: Path, words: tuple[str, ...]) -> None:
@@ -234,3 +233,10 @@ def test_a_credential_that_cannot_be_written_is_revoked(shell: Shell, tmp_path: 
     assert error["code"] == "storage"
     (certificate,) = shell.json("certificates")["certificates"]
     assert certificate["revokedAt"] is not None
+
+
+def test_an_archive_that_cannot_be_written_is_not_made(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    words = ("issue-provisioning", "--url", "https://fleet.example", "--output", tmp_path / "file" / "out")
+    assert shell.json(*words, status=2)["error"]["code"] == "usage"
+    assert shell.json("certificates")["certificates"] == []

@@ -63,7 +63,7 @@ def test_a_dead_secondary_does_not_lock_its_vehicle_out(fleet: Director, car: Te
     # Its own order is held, and says why; an order that does not involve it is given.
     plan = fleet.assign(VIN, {"ecu-lamp": "lamp/2.bin"}, now=at(minutes=3))
     assert plan.outcome == HELD
-    assert any("brake/2.0.bin for ecu-brake is held: ecu-brake is missing" in reason for reason in plan.reasons)
+    assert any("brake/2.0.bin for ecu-brake is held: ecu-brake has been missing" in reason for reason in plan.reasons)
     assert orders(fleet, minutes=3) == {"lamp/2.bin": ["ecu-lamp"]}
     car.install("ecu-lamp", "lamp/2.bin")
     send(fleet, car, "ecu-gw", "ecu-lamp", minutes=4)

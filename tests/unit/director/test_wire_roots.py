@@ -112,7 +112,7 @@ def test_a_new_chain_is_refused_over_vehicles_that_may_trust_another_one(directo
     assert "--go-on-from" in (caught.value.hint or "")
     assert sorted((director.path / "keys").rglob("*")) == before
     assert read_config(director.path).wires == ("tuf",)
-    with pytest.raises(UnknownRootError):
+    with pytest.raises(NoRootError):
         director.root_bytes(profile="aktualizr")
     assert director.add_wire("aktualizr", new_chain=True) == 1
     assert director.add_wire("aktualizr") == 1, "the chain exists; repeating binds nothing"

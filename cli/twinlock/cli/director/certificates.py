@@ -123,7 +123,7 @@ def _issue_many(
 @click.argument("directory", type=DIRECTORY)
 @click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
 @click.option("--output", type=DIRECTORY, required=True, help="The folder for ca.pem, server.pem and server.key.pem.")
-@click.option("--valid", default="825d", show_default=True, help="How long.")
+@click.option("--valid", default="825d", show_default=True, help="How long the certificate is valid.")
 @ACTOR
 @passphrase_option
 @output_options

@@ -31,13 +31,13 @@ KINDS = ("system-info", "network", "configuration", "installed-packages")
 @click.command("allow-certificate")
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
-@click.option("--valid", default="1d", show_default=True, help="How long it is valid, unless it is used before.")
+@click.option("--valid", default="1d", show_default=True, help="How long the permission lasts if unused.")
 @ACTOR
 @output_options
 def allow_certificate(out: Output, directory: Path, vehicle: str, *, valid: str) -> None:
-    """Let VEHICLE ask once for another certificate of its own with the shared one.
+    """Let VEHICLE request another certificate of its own, once, with the shared one.
 
-    For a vehicle with aktualizr that was wiped. If it comes with other keys too, `rekey` confirms each of them.
+    For a vehicle with aktualizr that was wiped. If its ECUs have new keys too, confirm each of them with `rekey`.
 
     \b
     Example:
@@ -80,9 +80,9 @@ def enter_aktualizr(
 ) -> None:
     """Register VEHICLE by the REGISTRATION of its ECUs that its client sent to another Director.
 
-    aktualizr registers once. A vehicle that comes from another Director has done so there, and does not do it again; this
-    takes the JSON body that it sent (POST /director/ecus), such as that Director's records give it. - reads standard input.
-    With --list all vehicles are entered or none; with --skip-refused those that are not refused.
+    aktualizr registers once. A vehicle that another Director ran has registered there, and does not register again. This command
+    takes the JSON body that it sent then (POST /director/ecus), for example from that Director's records. - reads standard
+    input. With --list all vehicles are entered, or none; with --skip-refused those that are not refused.
 
     \b
     Example:
@@ -134,10 +134,10 @@ def _registered(line: str | UsageError) -> tuple[str, bytes | UsageError]:
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("vehicle")
-@click.option("--kind", type=click.Choice(KINDS), help="Show this one as it was sent.")
+@click.option("--kind", type=click.Choice(KINDS), help="Show this kind, as it was sent.")
 @output_options
 def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -> None:
-    """Show what a VEHICLE with aktualizr last reported of itself. None of it is signed.
+    """Show what a VEHICLE with aktualizr last reported about itself. None of it is signed.
 
     \b
     Example:
@@ -164,7 +164,7 @@ def telemetry(out: Output, directory: Path, vehicle: str, *, kind: str | None) -
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @output_options
 def device_events(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
-    """List what a VEHICLE with aktualizr reported of the progress of its updates, newest first. None of it is signed.
+    """List what a VEHICLE with aktualizr reported about the progress of its updates, newest first. None of it is signed.
 
     \b
     Example:
@@ -218,7 +218,7 @@ def serve_aktualizr(  # noqa: PLR0913 - one parameter for each option
     bounds: Bounds,
     passphrase_file: Path | None,
 ) -> None:
-    """Serve the device API of aktualizr until interrupted, apart from that of `serve`.
+    """Serve the device API of aktualizr until interrupted, separately from that of `serve`.
 
     A verified client certificate identifies the vehicle. With --allow-serial the serial of its Primary in the path
     does too, without proof: anyone who can reach the port can then pose as such a vehicle, register other ECUs for it,

@@ -113,7 +113,7 @@ def reactivate(out: Output, directory: Path, vehicle: str, ecus: tuple[str, ...]
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("serial")
-@click.option("--to", "owner", help="The vehicle that the ECU is part of: no other may register it then.")
+@click.option("--to", "owner", help="The vehicle that the ECU is part of: no other may then register it.")
 @ACTOR
 @yes_option
 @output_options
@@ -137,7 +137,7 @@ def release(out: Output, directory: Path, serial: str, *, owner: str | None, yes
 @ACTOR
 @output_options
 def declare_delivery(out: Output, directory: Path, record: Path) -> None:
-    """Note the factory's RECORD: whose each serial is, and the software that each ECU is delivered with.
+    """Store the factory's RECORD: the vehicle of each serial, and the software that each ECU is delivered with.
 
     A JSON object: vehicle, then ECU, then {"filename", "length", "hashes"} or {}. Software that is declared here is not
     reported as unlisted, and no other vehicle can register these serials. - reads standard input.

@@ -174,7 +174,7 @@ def _settings(valid: str, wires: tuple[str, ...]) -> Settings:
 def register(out: Output, directory: Path, descriptions: tuple[Path, ...], *, skip_refused: bool) -> None:
     """Register vehicles by their DESCRIPTIONs: files, folders of files, or - for standard input.
 
-    A file may hold one description, or one on each line (JSON lines). Of several vehicles all are registered or none;
+    A file may hold one description, or one on each line (JSON lines). Either all vehicles are registered, or none;
     with --skip-refused those that are not refused.
 
     \b

@@ -52,7 +52,7 @@ def installed(
 ) -> None:
     """List what was installed when on the ECUs of VEHICLEs (default: all), and who approved it, newest first.
 
-    REPORTED is when the first manifest with that image came, REPLACED when the first one with another came. An image
+    REPORTED is when the first manifest with that image arrived, REPLACED when the first with another image did. An image
     that the Director did not order, such as that from the factory, has no approval. `prune` keeps all of it.
 
     \b

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twinlock.director.ways_out.key_changes import KeyChange, NewKey
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
-VALID = click.option("--valid", default="1d", show_default=True, help="How long it is valid, unless it is used before.")
+VALID = click.option("--valid", default="1d", show_default=True, help="How long the permission lasts if unused.")
 
 
 @click.command()
@@ -31,10 +31,10 @@ VALID = click.option("--valid", default="1d", show_default=True, help="How long 
 @ACTOR
 @output_options
 def rekey(out: Output, directory: Path, vehicle: str, ecu: str, key: str, *, valid: str) -> None:
-    """Let ECU of VEHICLE have the new KEY once: an ECU that was wiped and made a new key.
+    """Let ECU of VEHICLE change to the new KEY once, such as an ECU that was wiped and made a new key.
 
-    KEY is its fingerprint (SHA-256 of the key material, of a pending one the first 16 digits do), or a file with the ECU's
-    description. `director show` lists the keys that a vehicle presented. Compare the fingerprint with the part itself.
+    KEY is its fingerprint (SHA-256 of the key material; for a pending key the first 16 digits suffice), or a file with
+    the ECU's description. `director show` lists the keys that a vehicle presented. Compare the fingerprint with the part itself.
 
     \b
     Example:

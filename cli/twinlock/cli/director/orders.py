@@ -45,7 +45,7 @@ def assign(
     listed: Path | None,
     skip_refused: bool,
 ) -> None:
-    """Demand that ECUs of VEHICLE run IMAGEs. What these depend on is added; nothing is stored unless all of it fits.
+    """Assign IMAGEs to ECUs of VEHICLE. What these depend on is added; nothing is stored unless all of it fits.
 
     With --list many vehicles are assigned at once: all of them or none; with --skip-refused those that are not refused.
 

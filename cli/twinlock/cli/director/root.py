@@ -67,13 +67,13 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     yes: bool,
     passphrase_file: Path | None,
 ) -> None:
-    """Replace the keys of ROLES, by a new Root. Vehicles get metadata signed with them at their next request.
+    """Replace the keys of ROLES through a new Root. Vehicles get metadata signed with these keys at their next request.
 
-    After a theft of the online keys rotate targets, snapshot, timestamp and time together. Where the Root keys are in
+    After a theft of the online keys, rotate targets, snapshot, timestamp and time together. Where the Root keys are in
     several places, prepare the Root here, and see `twinlock director root`. With --prepare and no ROLES the next Root has
     the same keys and a later expiry: a renewal.
 
-    Without --keys each role gets as many keys of the same kinds. T/N accepts the kinds of its last keys too, as in
+    Without --keys each role gets the same number and kinds of keys. T/N accepts the kinds of its last keys too, as in
     2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
 
     \b
@@ -146,7 +146,7 @@ root_group.add_command(
 @click.argument("directory", type=DIRECTORY)
 @output_options
 def show_roles_command(out: Output, directory: Path) -> None:
-    """List who signs by the newest Root: how many keys of each role must, of what schemes, and how many are here.
+    """List the signers in the newest Root: how many keys of each role must sign, their schemes, and how many are here.
 
     \b
     Example:
@@ -176,7 +176,7 @@ root_group.add_command(cancel_root_command("director", _cancel, ACTOR))
 
 @root_group.command(name="show")
 @click.argument("directory", type=DIRECTORY)
-@click.option("--version", type=click.IntRange(1), help="An earlier Root than the newest.")
+@click.option("--version", type=click.IntRange(1), help="The version to print instead of the newest.")
 @click.option("--wire", type=click.Choice(PROFILES), default="tuf", show_default=True, help="The wire profile.")
 @click.option("--output", type=FILE, help="Write the file here instead of to standard output.")
 @click.option("--overwrite", is_flag=True, help="With --output: replace another file that is there.")
@@ -184,7 +184,7 @@ root_group.add_command(cancel_root_command("director", _cancel, ACTOR))
 def show_root_command(
     out: Output, directory: Path, *, version: int | None, wire: str, output: Path | None, overwrite: bool
 ) -> None:
-    """Print the Root that a vehicle is built with. A file that holds this Root already stays as it is.
+    """Print the Root that a vehicle is built with. A file that already holds this Root is left unchanged.
 
     \b
     Example:

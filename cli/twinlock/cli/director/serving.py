@@ -33,7 +33,7 @@ def serve(
 ) -> None:
     """Serve the device API until interrupted: manifests, metadata, time, enrolment.
 
-    It authenticates no vehicle: without certificates it is served only with --plain, and every start
+    This API does not authenticate vehicles, so it is served only with --plain, and every start
     logs a warning. Manifests are signed, and a registration needs a token.
 
     \b

@@ -124,7 +124,7 @@ def vehicles(out: Output, directory: Path) -> None:
 @yes_option
 @output_options
 def prune(out: Output, directory: Path, *, age: str | None, yes: bool) -> None:
-    """Delete manifests, reports and events that are older.
+    """Delete manifests, reports and events older than --older-than.
 
     What is in force, counters, decisions, installations and the audit are kept.
 
@@ -171,7 +171,7 @@ def audit() -> None:
 @click.option(
     "--action",
     shell_complete=_actions,
-    help="Only actions of this name, such as assign or revoke-certificate; an unknown one is answered with those near it.",
+    help="Only actions of this name, such as assign or revoke-certificate; for an unknown name, similar ones are listed.",
 )
 @click.option(
     "--since",

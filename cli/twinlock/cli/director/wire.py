@@ -61,13 +61,13 @@ def wire(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Publish Roots in another wire PROFILE too, from version 1 on, so that its clients can be served.
 
-    The Root keys must be here; the profile gets as many of its own. Every key of Root but its own, and that of the time
-    source, must be of a kind that these clients read. With --go-on-from it continues the Root chain of another Director:
+    The Root keys must be here; the profile gets as many of its own. Every key that Root names, except its own and that of
+    the time source, must be of a kind that these clients read. With --go-on-from it continues the Root chain of another Director:
     the old Roots stay as they are, and the next one, signed by its keys and the profile's own, leads vehicles that trust it to
     this Director. Old keys that are encrypted are opened with the passphrase of --keys-passphrase-file.
 
     Vehicles that trust a Root of another Director can never follow a new chain. So a new one is refused while vehicles of the
-    profile are registered, such as by `enter-aktualizr`; --new-chain begins it, if none of them trusts such a Root.
+    profile are registered, such as by `enter-aktualizr`; use --new-chain only if none of them trusts such a Root.
 
     A Director that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives it
     its own; until then keys cannot be rotated. docs/cross-profile-roots.md explains why.

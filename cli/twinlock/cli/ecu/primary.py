@@ -160,10 +160,10 @@ def describe(out: Output, directory: Path) -> None:
 
 @primary.command()
 @_DIRECTORY
-@click.option("--token-file", type=_FILE, help="Where the token is.  [default: $TWINLOCK_ENROLMENT_TOKEN]")
+@click.option("--token-file", type=_FILE, help="The file that holds the token.  [default: $TWINLOCK_ENROLMENT_TOKEN]")
 @output_options
 def enrol(out: Output, directory: Path, *, token_file: Path | None) -> None:
-    """Register the vehicle with its Director, by a one-time token from the Director.
+    """Register the vehicle with its Director, with a one-time token that the Director issued.
 
     \b
     Example:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _HELP = """Recover a damaged or lost state file from what can still be read of it.
 
-Keeps metadata that verify, and floors. Stop the ECU first; the damaged file is kept. Of a lost one nothing
-can be read: then give the factory's Roots, unless the ECU has an anchor.
+Keeps metadata that verify, and floors. Stop the ECU first; the damaged file is kept. If the file is
+lost, give the factory's Roots, unless the ECU has an anchor.
 
 With --again it corrects a recovery that was given wrong Roots: the right ones take their place. Counters and
 floors stay, and so does the file of the wrong recovery, next to the damaged one. A Root under which metadata

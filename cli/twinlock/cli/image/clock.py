@@ -56,7 +56,7 @@ def time_source(out: Output, directory: Path, url: str | None, *, director_root:
     """Compare the clock with a second source before anything is signed: the time that a Director attests at URL.
 
     A source that contradicts the clock stops signing; one that does not answer is shown and stops nothing. Without URL
-    no second source is asked. It is asked once before it is kept; --offline skips that. Give the newest Root again after the Director's time key was rotated.
+    no second source is asked. The source is asked once before it is stored; --offline skips that. Give the newest Root again after the Director's time key was rotated.
 
     \b
     Example:

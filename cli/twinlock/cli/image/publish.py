@@ -225,7 +225,7 @@ _ACCEPT_HINTS = {
 @click.argument("outbox", type=DIRECTORY)
 @output_options
 def accept(out: Output, directory: Path, outbox: Path) -> None:
-    """Check what a supplier signed, as a vehicle would and more, and stage it.
+    """Check what a supplier signed, at least as strictly as a vehicle would, and stage it.
 
     \b
     Example:
@@ -259,7 +259,7 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
 @passphrase_option
 @output_options
 def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file: Path | None) -> None:
-    """Sign again what expires soon, as far as its keys are here, and name the rest. Made for a timer.
+    """Sign again what expires soon, as far as its keys are here, and name the rest. Run it from a timer.
 
     \b
     Example:
@@ -298,14 +298,14 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     passphrase_file: Path | None,
     yes: bool,
 ) -> None:
-    """Replace the keys of ROLES and publish that: a new root, signed by old and new keys, and what the roles sign.
+    """Replace the keys of ROLES and publish the result: a new root, signed by old and new keys, and what the roles sign.
 
     Rotating snapshot and timestamp together also drops ended delegations from Snapshot.
 
     With --prepare and no ROLES the next root has the same keys and a later expiry: a renewal where root keys are in
     several places.
 
-    Without --keys each role gets as many keys of the same kinds. T/N accepts the kinds of its last keys too, as in
+    Without --keys each role gets the same number and kinds of keys. T/N accepts the kinds of its last keys too, as in
     2/3:ed25519+ml-dsa-65: two of the first kind, one of the other.
 
     \b

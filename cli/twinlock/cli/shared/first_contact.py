@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def offline_option(servers: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--offline``: ``servers`` are not asked."""
-    return click.option("--offline", is_flag=True, help=f"Do not check the Root and the URL with {servers}.")
+    return click.option("--offline", is_flag=True, help=f"Do not check Roots and URLs with {servers}.")
 
 
 def ask_unless(out: Output, ask: Callable[[], tuple[str, ...]], *, offline: bool) -> tuple[str, ...]:

@@ -99,7 +99,11 @@ def description_options(*, required: bool) -> tuple[Callable[[Callable[..., _R]]
     """The options of one image, wherever its bytes are. ``required``: the command takes one image and no manifest."""
     return (
         click.option(
-            "--hardware-id", "hardware", multiple=True, required=required, help="A hardware id that it is for (repeat)."
+            "--hardware-id",
+            "hardware",
+            multiple=True,
+            required=required,
+            help="A hardware id that the image is for (repeat).",
         ),
         click.option("--release-counter", type=int, required=required, help="Its place in the order of releases."),
         click.option("--component", help="The name of the software component that it carries."),

@@ -20,13 +20,15 @@ def serving_options(function: Callable[..., _R]) -> Callable[..., _R]:
     The command gets the first two as the parameter ``bounds``; the log is set up before it runs.
     """
 
-    @click.option("--max-connections", type=click.IntRange(1), default=1000, show_default=True, help="In all.")
+    @click.option(
+        "--max-connections", type=click.IntRange(1), default=1000, show_default=True, help="Most connections in all."
+    )
     @click.option(
         "--max-connections-per-address",
         type=click.IntRange(1),
         default=100,
         show_default=True,
-        help="From one address; raise it to --max-connections behind a reverse proxy.",
+        help="Most connections from one address; raise it to --max-connections behind a reverse proxy.",
     )
     @click.option("--log-requests/--no-log-requests", default=True, help="Write a JSON line per request to stderr.")
     @functools.wraps(function)

@@ -167,9 +167,9 @@ def cancel_root_command(
 
     @click.command(
         name="cancel",
-        help="End the signing of a prepared root that lacks signatures or expired. FILE is the one that collected them.\n\n"
+        help="End the signing of a prepared root that lacks signatures or has expired. FILE is the copy that collected signatures.\n\n"
         "The keys that were made for it are kept in `retired`: a copy with all signatures may exist elsewhere, and a vehicle "
-        "that takes it follows only them. A root that has all its signatures is published instead; once it has expired it can "
+        "that accepts it follows only these. A root that has all its signatures is published instead; once it has expired it can "
         "be cancelled.\n\n"
         f"\b\nExample:\n  twinlock {party} root cancel ./{party} next-root.json",
     )

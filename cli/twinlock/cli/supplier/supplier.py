@@ -110,7 +110,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
 def add(out: Output, directory: Path, *, wanted: AddArguments, replace: bool) -> None:
     """Stage images: one file SOURCE listed as NAME, files and directories --into a folder, or a --manifest.
 
-    All images of one call are staged, or none. A manifest is that of `twinlock image add`.
+    All images of one call are staged, or none. Manifests are as in `twinlock image add`.
 
     \b
     Example:

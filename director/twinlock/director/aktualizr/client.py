@@ -146,11 +146,11 @@ def _names_used_before(inputs: PlanInputs, planned: PlannedTargets) -> Iterator[
     for path, entry in planned.entries.items():
         for ecu, image in sorted(installed.items()):
             if _is_other_content(image, entry):
-                yield f"{path} is the name of another image that {ecu} runs, and this client takes a name for one content"
+                yield f"{path} is the name of another image that {ecu} runs, and this client never accepts other content under a known name"
                 break
         else:
             if any(_is_other_content(image, entry) for image in inputs.listed):
-                yield f"{path} was ordered with other content before, and this client takes a name for one content"
+                yield f"{path} was ordered with other content before, and this client never accepts other content under a known name"
 
 
 def _is_other_content(image: InstalledImage, entry: ImageEntry) -> bool:

@@ -130,7 +130,7 @@ class ValidityError(UsageError):
     """A permission or token whose validity is zero, or longer than allowed."""
 
     code = "validity"
-    template = "{what} is valid for 1 to {longest_s} seconds, not {offered_s}"
+    template = "{what} can be valid for 1 to {longest_s} seconds, not {offered_s}"
     what: str
     longest_s: int
     offered_s: int

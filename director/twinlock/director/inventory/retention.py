@@ -23,7 +23,7 @@ def prune_history(connection: Connection, before: datetime, *, actor: str, now: 
     Raises: UsageError unless ``before`` has passed, because the whole history would go.
     """
     if before >= now:
-        raise UsageError(reason="history can be deleted by an age longer than 0 only")
+        raise UsageError(reason="the age must be longer than 0")
     connection.execute(insert(schema.pruning).values(before=before))
     old = select(_M.number).where(_M.received_at < before)
     newest = select(schema.ecus.c.last_report).where(schema.ecus.c.last_report.is_not(None))

@@ -45,7 +45,7 @@ def report_events(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge) -> li
             return events
         if _is_declared(report.installed, declared):
             return events
-        detail = f"{report.installed.path}, as installed, is not what the Image repository ever listed"
+        detail = f"{report.installed.path}, as installed, matches no image that the Image repository has listed"
         events.append(Event(kind=NOTICE, code="unlisted-image", ecu=report.ecu, detail=detail))
     elif entry.hardware_ids is not None and ecu.hardware_id not in entry.hardware_ids:
         detail = f"{report.installed.path} is for {', '.join(sorted(entry.hardware_ids))}, not {ecu.hardware_id}"

@@ -64,4 +64,4 @@ def why_unknown(inputs: PlanInputs, ecu: EcuId) -> str:
         return f"{ecu} was declared out of order at {since:%Y-%m-%dT%H:%M:%SZ} until it reports ({way_out})"
     if known.missing_since is None:
         return f"{ecu} has not reported yet"
-    return f"{ecu} is missing from manifests since {known.missing_since:%Y-%m-%dT%H:%M:%SZ} ({way_out})"
+    return f"{ecu} has been missing from manifests since {known.missing_since:%Y-%m-%dT%H:%M:%SZ} ({way_out})"

@@ -153,7 +153,7 @@ class RootKeeper(RootChains):
         if bool(chains) is not (translated is not None):
             raise UnfitRootError(
                 version=trusted.version,
-                reason="other wire profiles are published than it was prepared for; prepare it again",
+                reason="this Root was prepared for a different set of wire profiles; prepare it again",
             )
         also = {chain.name: chain.accept((translated or {}).values(), now) for chain in chains}
         return self._store(published, data, also, now)

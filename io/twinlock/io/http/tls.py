@@ -105,7 +105,7 @@ def _named(held: frozenset[bytes]) -> str:
 
 def _why(error: Exception) -> str:
     """What OpenSSL could not read, as words."""
-    return f"the PEM text is damaged or of an unknown sort ({ssl_words(error)})"
+    return f"the PEM text is damaged or of an unknown type ({ssl_words(error)})"
 
 
 def _encrypted(key: Path) -> NoReturn:

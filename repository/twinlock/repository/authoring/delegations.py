@@ -56,7 +56,8 @@ class Member(Record, frozen=True, kw_only=True, rename="lower"):
             if checked_key(dict(key))[0] != keyid:
                 raise UsageError(reason=f"{keyid} is not the id of the key that {self.name} gives for it")
         if not 1 <= self.threshold <= len(self.keys):
-            raise UsageError(reason=f"{self.name}: {self.threshold} of {len(self.keys)} keys cannot sign")
+            held = "1 key" if len(self.keys) == 1 else f"{len(self.keys)} keys"
+            raise UsageError(reason=f"{self.name}: a threshold of {self.threshold} cannot be met by {held}")
         if self.post_quantum:
             check_demand(self.name, (key["keytype"] for key in self.keys.values()), self.threshold)
 
@@ -92,7 +93,7 @@ class AuthoredDelegation(Record, frozen=True, kw_only=True):
         for hardware_id in self.hardware_ids or ():
             identifier(hardware_id)
         if not 1 <= self.agreement <= len(self.members):
-            raise UsageError(reason=f"{self.agreement} of {len(self.members)} roles cannot agree")
+            raise UsageError(reason=f"an agreement of {self.agreement} cannot be met by {len(self.members)} roles")
         if len({member.name for member in self.members}) != len(self.members):
             raise UsageError(reason=f"{self.name} names a role twice")
 
