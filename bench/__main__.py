@@ -7,13 +7,20 @@ milliseconds do not.
 
 from __future__ import annotations
 
-from bench import anchor, images, imports, options, poll, refresh
+from dataclasses import replace
+
+from bench import anchor, checkins, images, imports, options, poll, refresh
+
+PROGRAMS = {program.NAME: program for program in (refresh, poll, anchor, imports, images, checkins)}
 
 
 def main() -> None:
-    """Run all of them."""
+    """Run all of them, or the one that ``--only`` names."""
     chosen = options.parse(__doc__)
-    for program in (refresh, poll, anchor, imports, images):
+    if chosen.only in PROGRAMS:
+        PROGRAMS[chosen.only].run(replace(chosen, only=None))
+        return
+    for program in PROGRAMS.values():
         program.run(chosen)
 
 

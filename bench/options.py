@@ -34,8 +34,9 @@ class Options:
 def parse(description: str | None, arguments: Sequence[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--quick", action="store_true", help="small repositories and few runs; a minute in all")
+    parser.add_argument("--quick", action="store_true", help="small repositories and few runs; a few minutes in all")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for results and repositories (build/bench)")
-    parser.add_argument("--only", metavar="REPOSITORY", help="measure on one generated repository, such as flat-1")
+    only = "measure one program (checkins), on one generated repository (flat-1), or with vehicles of one size (ecus-5)"
+    parser.add_argument("--only", metavar="NAME", help=only)
     found = parser.parse_args(arguments)
     return Options(quick=found.quick, folder=found.folder, only=found.only)

@@ -7,7 +7,7 @@ The JSON holds no paths and no host names::
      "cases": [{"case", "runs" (processes), "repeat" (times in each),
                 "medians_ms": {label: CPU ms}, "spread_ms": {label: [least, most]},
                 "times_less": {peer: peer / ours}, "times_floor": {floor: engine / floor},
-                "extra_memory_kib": {subject: KiB}}],
+                "extra_memory_kib": {subject: KiB}, "figures": {label: {what: what else was measured}}}],
      "goals": [{"goal", "case", "bound", "measured", "reached"}]}
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 OURS = "twinlock"  # our client: what peers are compared with
 ENGINE = "engine"  # our engine by itself: what floors are compared with
 TOGETHER = "all floors"
-LIBRARIES = ("cryptography", "securesystemslib", "tuf")
+LIBRARIES = ("aiohttp", "cryptography", "securesystemslib", "tuf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,7 @@ class Case:
     peers: tuple[str, ...] = ()
     floors: tuple[str, ...] = ()
     extra_memory_kib: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def median(self, label: str) -> float:
         """The middle sample."""
@@ -77,6 +78,9 @@ class Case:
             "times_less": {label: round(ratio, 3) for label, ratio in self.times_less.items()},
             "times_floor": {label: round(ratio, 3) for label, ratio in self.times_floor.items()},
             "extra_memory_kib": self.extra_memory_kib,
+            "figures": {
+                label: {what: round(value, 3) for what, value in found.items()} for label, found in self.figures.items()
+            },
         }
 
 

@@ -14,7 +14,7 @@ from bench.layout import WANTED
 from bench.repositories import DIRECTOR, Recipe, generate, obtain
 
 ROOT = Path(__file__).parents[3]
-CASE = {"case", "runs", "repeat", "medians_ms", "spread_ms", "times_less", "times_floor", "extra_memory_kib"}
+CASE = {"case", "runs", "repeat", "medians_ms", "spread_ms", "times_less", "times_floor", "extra_memory_kib", "figures"}
 
 
 @pytest.mark.slow
@@ -29,10 +29,16 @@ CASE = {"case", "runs", "repeat", "medians_ms", "spread_ms", "times_less", "time
         ("imports", {"import of the verifier", "process: start, import, first refresh"}),
         ("anchor", {"chain of 30 Roots from the anchor"}),
         ("images", {"1 MiB, sha256 and sha512, chunks of 64 KiB"}),
+        pytest.param(
+            "checkins",
+            {f"ecus-1 {load} connections-{count}" for load in ("quiet", "order") for count in (1, 32)},
+            marks=pytest.mark.timeout(300),
+        ),
     ],
 )
 def test_a_program_prints_and_writes(name: str, cases: set[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", f"bench.{name}", "--quick", "--only", "flat-1", "--folder", str(tmp_path)]
+    only = "ecus-1" if name == "checkins" else "flat-1"
+    command = [sys.executable, "-m", f"bench.{name}", "--quick", "--only", only, "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     written = json.loads((tmp_path / f"{name}.json").read_text())
     assert set(written) == {"benchmark", "quick", "machine", "cases", "goals"}

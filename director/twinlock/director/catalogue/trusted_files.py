@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from twinlock.director.inventory import schema
+from twinlock.director.inventory.statements import Statement
 from twinlock.trust.engine.commands import Persist
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError
@@ -18,6 +19,11 @@ from twinlock.trust.wire.tuf.metadata import TUF
 
 _F = schema.trusted_files.c
 _L = schema.trusted_floors.c
+_VERSIONS = Statement(
+    select(_F.role, func.max(_F.version).label("version"))
+    .where(_F.repository == bindparam("repository"))
+    .group_by(_F.role)
+)
 
 
 def load_files(connection: Connection, repository: RepositoryName) -> dict[RoleName, bytes]:
@@ -28,8 +34,7 @@ def load_files(connection: Connection, repository: RepositoryName) -> dict[RoleN
 
 def newest_versions(connection: Connection, repository: RepositoryName) -> dict[RoleName, int]:
     """The highest stored version of each role, without reading any file."""
-    query = select(_F.role, func.max(_F.version).label("version")).where(_F.repository == repository).group_by(_F.role)
-    return {RoleName(row.role): row.version for row in connection.execute(query)}
+    return {RoleName(row.role): row.version for row in _VERSIONS.rows(connection, repository=repository)}
 
 
 def load_floors(connection: Connection, repository: RepositoryName) -> dict[RoleName, Floor]:

@@ -8,23 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
+from twinlock.director.inventory.statements import Statement
 from twinlock.director.inventory.vehicles import touch_vehicle
 from twinlock.director.model.records import Assignment
 from twinlock.trust.names import EcuId, TargetPath
 
 _A = schema.assignments.c
+_ASSIGNED = Statement(select(schema.assignments).where(_A.vehicle == bindparam("vehicle")).order_by(_A.ecu))
 
 
 def load_assignments(connection: Connection, vehicle: str) -> tuple[Assignment, ...]:
     """The assignments of a vehicle, by ECU."""
-    query = select(schema.assignments).where(_A.vehicle == vehicle).order_by(_A.ecu)
     return tuple(
         Assignment(ecu=EcuId(row.ecu), path=TargetPath(row.path), assigned_at=row.assigned_at, actor=row.actor)
-        for row in connection.execute(query)
+        for row in _ASSIGNED.rows(connection, vehicle=vehicle)
     )
 
 

@@ -8,22 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from twinlock.director.inventory import schema
+from twinlock.director.inventory.statements import Statement
 from twinlock.director.model.judgement import VerifiedReports
 from twinlock.trust.names import EcuId
 from twinlock.trust.wire.tuf.reports import EcuReport
 
 _C = schema.report_counters.c
+_P = schema.spent_reports.c
+
+_RAISE = Statement(
+    update(schema.report_counters)
+    .where(_C.ecu == bindparam("this_ecu"), _C.key_identity == bindparam("this_key"))
+    .where(or_(_C.highest.is_(None), _C.highest < bindparam("counter")))
+    .values(highest=bindparam("counter"))
+)
+_SPENT = Statement(select(_P.ecu).where(_P.ecu == bindparam("ecu"), _P.digest == bindparam("digest")))
 
 
 def raise_counter(connection: Connection, ecu: EcuId, key_identity: str, counter: int) -> None:
     """Note that ``counter``, as stored (with the base), was accepted under this key. A higher one stays."""
-    this = (_C.ecu == ecu, _C.key_identity == key_identity)
-    ensure_counter(connection, ecu, key_identity)
-    lower = or_(_C.highest.is_(None), _C.highest < counter)
-    connection.execute(update(schema.report_counters).where(*this, lower).values(highest=counter))
+    values = {"this_ecu": ecu, "this_key": key_identity, "counter": counter}
+    if not _RAISE.run(connection, **values):
+        ensure_counter(connection, ecu, key_identity)
+        _RAISE.run(connection, **values)
 
 
 def ensure_counter(connection: Connection, ecu: EcuId, key_identity: str) -> None:
@@ -56,18 +66,15 @@ def note_resets(connection: Connection, verified: VerifiedReports, now: datetime
     """Use up the resets that reports answered, and keep the digests of reports that must never count again."""
     resets, spent = schema.counter_resets.c, schema.spent_reports
     used = list(verified.resets.values())
-    connection.execute(update(schema.counter_resets).where(resets.number.in_(used)).values(used_at=now))
+    if used:
+        connection.execute(update(schema.counter_resets).where(resets.number.in_(used)).values(used_at=now))
     for ecu, digest in verified.digests.items():
         connection.execute(insert(spent).values(ecu=ecu, digest=digest))
 
 
 def find_spent(connection: Connection, digests: Iterable[tuple[EcuId, str]]) -> frozenset[EcuId]:
     """The ECUs of which a report, by its digest, counted before."""
-    spent = schema.spent_reports.c
-    wanted = [(spent.ecu == ecu) & (spent.digest == digest) for ecu, digest in digests]
-    if not wanted:
-        return frozenset()
-    return frozenset(EcuId(ecu) for ecu in connection.execute(select(spent.ecu).where(or_(*wanted))).scalars())
+    return frozenset(ecu for ecu, digest in digests if _SPENT.rows(connection, ecu=ecu, digest=digest))
 
 
 def find_repeated_resets(connection: Connection, reports: Iterable[EcuReport]) -> frozenset[tuple[EcuId, str]]:

@@ -35,6 +35,7 @@ class Inventory:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
+        self._driver: Any = engine.dialect.loaded_dbapi
         self.name = name
         self._writer = threading.Lock()  # SQLite lets waiting writers poll; within a process they queue instead
         self._closing = threading.Lock()  # held while a connection goes back to the pool, or the pool is closed
@@ -175,17 +176,21 @@ class Inventory:
         except IntegrityError as error:
             raise ConflictError(what="the inventory", reason=f"could not {operation}: {error.orig}") from error
         except DBAPIError as error:
-            raise StorageError(path=self.name, operation=operation, reason=_reason_of(error)) from error
+            raise StorageError(path=self.name, operation=operation, reason=_reason_of(error.orig)) from error
         except SQLAlchemyError as error:
             raise StorageError(path=self.name, operation=operation, reason=str(error)) from error
+        except self._driver.IntegrityError as error:  # of a ``Statement``, which the driver runs itself
+            raise ConflictError(what="the inventory", reason=f"could not {operation}: {error}") from error
+        except self._driver.Error as error:
+            raise StorageError(path=self.name, operation=operation, reason=_reason_of(error)) from error
 
 
-def _reason_of(error: DBAPIError) -> str:
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+def _reason_of(error: BaseException | None) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
         advice = "SQLite writes next to the file even to read it; make its directory writable, or copy all of it to one that is"
-        return f"{error.orig} ({advice})"
-    return str(error.orig)
+        return f"{error} ({advice})"
+    return str(error)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

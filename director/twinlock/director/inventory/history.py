@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, insert, or_, select, update
 
 from twinlock.director.errors.operator import UnknownActionError
 from twinlock.director.errors.vehicles import DailyLimitError
@@ -24,9 +24,11 @@ from twinlock.director.inventory.counters import (
 )
 from twinlock.director.inventory.database import Inventory
 from twinlock.director.inventory.installations import MAX_PER_DAY, note_installations
+from twinlock.director.inventory.statements import Statement
 from twinlock.director.model.actions import ACTIONS, Action
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.records import DecisionRecord, Event, ManifestRecord, Plan, PlannedImage
+from twinlock.director.tables.columns import UtcTime
 from twinlock.io.files.records import plain, to_record
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.names import EcuId, VehicleId
@@ -47,6 +49,48 @@ STANDING_CODES = frozenset({"unlisted-image", "unregistered-ecu", "wrong-hardwar
 _DAY = timedelta(days=1)
 MAX_REFUSED_PER_CODE = 32
 MAX_REFUSED_BYTES = 65_536
+
+_NEW_MANIFEST = Statement(
+    insert(schema.manifests).returning(_M.number), "vehicle", "received_at", "digest", "data", "accepted"
+)
+_NEW_REPORT = Statement(
+    insert(schema.reports).returning(_R.number),
+    *("manifest", "ecu", "key_identity", "reported_time", "counter", "nonce", "path", "length", "hashes"),
+    *("release_counter", "attack", "detail"),
+)
+_KEYS = Statement(select(_E.ecu, _E.key_identity).where(_E.vehicle == bindparam("vehicle")))
+_REPORTED = Statement(
+    update(schema.ecus)
+    .where(_E.ecu == bindparam("this_ecu"))
+    .values(last_report=bindparam("report"), missing_since=None, out_of_order_at=None)
+)
+_ACCEPTED = Statement(
+    update(schema.vehicles)
+    .where(schema.vehicles.c.vehicle == bindparam("this_vehicle"))
+    .values(
+        last_manifest=bindparam("number"),
+        last_manifest_at=bindparam("now", type_=UtcTime),
+        share_used=bindparam("share"),
+        revision=schema.vehicles.c.revision + bindparam("step", type_=Integer),
+    )
+)
+_ALIKE = (
+    _V.vehicle == bindparam("vehicle"),
+    _V.code == bindparam("code"),
+    _V.ecu.is_not_distinct_from(bindparam("ecu")),
+)
+_KNOWN_TODAY = Statement(
+    select(_V.number).where(*_ALIKE, _V.detail == bindparam("detail"), _V.at > bindparam("since")).limit(1)
+)
+_NEWEST_EVIDENCE = Statement(
+    select(_V.detail, _V.data).where(*_ALIKE, _V.evidence == bindparam("evidence")).order_by(_V.number.desc()).limit(1)
+)
+_DECIDED = Statement(
+    select(schema.decisions)
+    .where(_D.vehicle == bindparam("vehicle"))
+    .order_by(_D.number.desc())
+    .limit(bindparam("limit"))
+)
 
 
 def record_audit(
@@ -105,35 +149,44 @@ def _refused_today(connection: Connection, vehicle: str, code: str, now: datetim
 
 
 def insert_accepted(
-    connection: Connection, vehicle: str, data: bytes, findings: Findings, now: datetime, *, digest: str, share: int
+    connection: Connection,
+    vehicle: str,
+    data: bytes,
+    findings: Findings,
+    now: datetime,
+    *,
+    digest: str,
+    share: int,
+    changed: bool,
 ) -> int:
     """Keep an accepted manifest, its reports and events, and point the ECUs at them; returns its number.
 
-    ``share`` is how much of the vehicle's daily share is used with it, in bytes.
+    ``share`` is how much of the vehicle's daily share is used with it, in bytes; ``changed`` whether a new plan has to be
+    made, because the manifest shows anything that the one before it did not.
 
     ECUs that are missing from it are marked as such from ``now`` on, those that report are no longer.
 
     Raises: IntegrityError if a counter or nonce was taken meanwhile.
     """
     row = {"vehicle": vehicle, "received_at": now, "digest": digest, "data": data, "accepted": True}
-    inserted = connection.execute(insert(schema.manifests).values(**row)).inserted_primary_key
-    assert inserted is not None
-    number = int(inserted[0])
+    number = int(_NEW_MANIFEST.rows(connection, **row)[0].number)
+    keys = {row.ecu: row.key_identity for row in _KEYS.rows(connection, vehicle=vehicle)}
+    repeated = find_repeated_resets(connection, findings.reports.values())
     for ecu, report in findings.reports.items():
-        _insert_report(connection, number, ecu, report, findings)
+        nonce = (
+            None if (ecu, report.nonce) in repeated else report.nonce
+        )  # each is stored once, with the report that it counted for
+        _insert_report(connection, number, report, findings, key=keys[ecu], nonce=nonce)
     counters = {ecu: report.counter for ecu, report in findings.reports.items()}
     for ecu in note_installations(connection, vehicle, findings.installed, counters, now):
         full = DailyLimitError(vehicle=vehicle, what=f"changes of what {ecu} runs", limit=MAX_PER_DAY)
         record_refusal(connection, vehicle, full, now)
     note_resets(connection, findings.verified, now)
-    gone = (_E.ecu.in_(findings.missing), _E.missing_since.is_(None))
-    connection.execute(update(schema.ecus).where(_E.vehicle == vehicle, *gone).values(missing_since=now))
+    if findings.missing:
+        gone = (_E.ecu.in_(findings.missing), _E.missing_since.is_(None))
+        connection.execute(update(schema.ecus).where(_E.vehicle == vehicle, *gone).values(missing_since=now))
     record_events(connection, vehicle, findings.events, now, manifest=number)
-    connection.execute(
-        update(schema.vehicles)
-        .where(schema.vehicles.c.vehicle == vehicle)
-        .values(last_manifest=number, last_manifest_at=now, share_used=share, revision=schema.vehicles.c.revision + 1)
-    )
+    _ACCEPTED.run(connection, this_vehicle=vehicle, number=number, now=now, share=share, step=int(changed))
     return number
 
 
@@ -211,18 +264,14 @@ def record_limit(database: Inventory, error: DailyLimitError, now: datetime) -> 
 
 
 def _is_known(connection: Connection, vehicle: str, event: Event, now: datetime) -> bool:
-    same = [_V.vehicle == vehicle, _V.code == event.code, _V.ecu == event.ecu]
+    values = {"vehicle": vehicle, "code": event.code, "ecu": event.ecu}
     if event.evidence is not None:
-        same.append(_V.evidence == event.evidence)
-        newest = select(_V.detail, _V.data).where(*same).order_by(_V.number.desc()).limit(1)
-        known = connection.execute(newest).first()
+        known = _NEWEST_EVIDENCE.first(connection, evidence=event.evidence, **values)
         # It is acknowledged as it is now, so what was added to it has to be kept.
         return known is not None and (known.detail, known.data) == (event.detail, event.data)
-    if event.code in STANDING_CODES:
-        same += [_V.detail == event.detail, _V.at > now - _DAY]
-    else:
+    if event.code not in STANDING_CODES:
         return False
-    return connection.execute(select(_V.number).where(*same).limit(1)).first() is not None
+    return _KNOWN_TODAY.first(connection, since=now - _DAY, detail=event.detail, **values) is not None
 
 
 def _event(row: Any) -> Event:
@@ -266,8 +315,7 @@ def insert_decision(
 
 def list_decisions(connection: Connection, vehicle: str, limit: int) -> tuple[DecisionRecord, ...]:
     """What was decided for a vehicle, newest first."""
-    query = select(schema.decisions).where(_D.vehicle == vehicle).order_by(_D.number.desc()).limit(limit)
-    return tuple(_decision(row) for row in connection.execute(query))
+    return tuple(_decision(row) for row in _DECIDED.rows(connection, vehicle=vehicle, limit=limit))
 
 
 def _decision(row: Any) -> DecisionRecord:
@@ -283,29 +331,27 @@ def _decision(row: Any) -> DecisionRecord:
     )
 
 
-def _insert_report(connection: Connection, manifest: int, ecu: EcuId, report: EcuReport, findings: Findings) -> None:
+def _insert_report(
+    connection: Connection, manifest: int, report: EcuReport, findings: Findings, *, key: str, nonce: str | None
+) -> None:
+    ecu = report.ecu
     installed = findings.installed[ecu]
-    key = connection.execute(select(_E.key_identity).where(_E.ecu == ecu)).scalar_one()
-    repeated = find_repeated_resets(connection, [report])
-    result = connection.execute(
-        insert(schema.reports).values(
-            manifest=manifest,
-            ecu=ecu,
-            key_identity=key,
-            reported_time=report.time,
-            counter=report.counter,
-            nonce=None if repeated else report.nonce,  # each is stored once, with the report that it counted for
-            path=installed.path,
-            length=installed.length,
-            hashes=dict(installed.hashes),
-            release_counter=installed.release_counter,
-            attack=report.attack,
-            detail=report.detail,
-        )
+    (stored,) = _NEW_REPORT.rows(
+        connection,
+        manifest=manifest,
+        ecu=ecu,
+        key_identity=key,
+        reported_time=report.time,
+        counter=report.counter,
+        nonce=nonce,
+        path=installed.path,
+        length=installed.length,
+        hashes=dict(installed.hashes),
+        release_counter=installed.release_counter,
+        attack=report.attack,
+        detail=report.detail,
     )
-    assert result.inserted_primary_key is not None
-    newest = {"last_report": int(result.inserted_primary_key[0]), "missing_since": None, "out_of_order_at": None}
-    connection.execute(update(schema.ecus).where(_E.ecu == ecu).values(**newest))
+    _REPORTED.run(connection, this_ecu=ecu, report=stored.number)
     verified = findings.verified
     if report.counter is None:
         return

@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from twinlock.director.errors.operator import NoSuchEcuError
 from twinlock.director.inventory import schema
+from twinlock.director.inventory.statements import Statement
 from twinlock.director.model.records import InstallationRecord, VehicleRecord
 from twinlock.director.model.software import fingerprint
 from twinlock.trust.model.ecu import InstalledImage
@@ -21,6 +22,15 @@ from twinlock.trust.names import EcuId, TargetPath, VehicleId
 _I, _D, _A = schema.installations.c, schema.decisions.c, schema.audit.c
 MAX_PER_DAY = 48  # changes of one ECU
 _DECISIONS_READ = 50  # how far back the order of a new image is looked for
+
+_NEWEST = Statement(
+    select(_I.ecu, _I.image).where(
+        _I.number.in_(select(func.max(_I.number)).where(_I.vehicle == bindparam("vehicle")).group_by(_I.ecu))
+    )
+)
+_DELIVERED = Statement(
+    select(schema.delivered_software).where(schema.delivered_software.c.vehicle == bindparam("vehicle"))
+)
 
 
 class Approval(NamedTuple):
@@ -43,7 +53,7 @@ def note_installations(
     Of one ECU at most ``MAX_PER_DAY`` changes a day are kept, since a Primary's key could report without end. Returns the
     ECUs whose change was left out; what they run then is kept with the first report of the next day.
     """
-    before = _newest(connection, vehicle, installed)
+    before = {row.ecu: row.image for row in _NEWEST.rows(connection, vehicle=vehicle)}
     left_out = []
     for ecu, image in installed.items():
         digest = fingerprint(image.path, image.length, image.hashes)
@@ -123,13 +133,6 @@ def check_known_in(connection: Connection, record: VehicleRecord, ecus: Iterable
             raise NoSuchEcuError(ecus=(ecu,), vehicle=record.vehicle)
 
 
-def _newest(connection: Connection, vehicle: str, ecus: Iterable[EcuId]) -> dict[str, str]:
-    """The image of the newest row of each ECU, in this vehicle."""
-    newest = select(func.max(_I.number)).where(_I.vehicle == vehicle, _I.ecu.in_(list(ecus))).group_by(_I.ecu)
-    rows = connection.execute(select(_I.ecu, _I.image).where(_I.number.in_(newest)))
-    return {row.ecu: row.image for row in rows}
-
-
 def _installation(row: Any, until: datetime | None) -> InstallationRecord:
     return InstallationRecord(
         vehicle=VehicleId(row.vehicle),
@@ -149,9 +152,7 @@ def _installation(row: Any, until: datetime | None) -> InstallationRecord:
 
 def load_delivered(connection: Connection, vehicle: str) -> dict[EcuId, InstalledImage]:
     """What the ECUs of a vehicle were delivered with, as far as that was declared."""
-    delivered = schema.delivered_software
-    query = select(delivered).where(delivered.c.vehicle == vehicle)
     return {
         EcuId(row.ecu): InstalledImage(path=TargetPath(row.path), length=row.length, hashes=row.hashes)
-        for row in connection.execute(query)
+        for row in _DELIVERED.rows(connection, vehicle=vehicle)
     }

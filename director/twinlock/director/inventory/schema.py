@@ -74,7 +74,7 @@ vehicles = Table(
     metadata,
     Column("vehicle", String(128), primary_key=True),
     Column("registered_at", UtcTime, nullable=False),
-    # ``revision`` rises with every accepted manifest and every change of assignments.
+    # ``revision`` rises with everything that a plan is made from: assignments, and manifests that show anything new.
     Column("last_manifest", Number),
     Column("last_manifest_at", UtcTime),
     Column("share_used", BigInteger, nullable=False, server_default="0"),  # bytes of the daily share, as of then

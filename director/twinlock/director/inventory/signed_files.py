@@ -10,10 +10,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from twinlock.director.inventory import schema
+from twinlock.director.inventory.statements import Statement
 from twinlock.director.model.judgement import Findings
 from twinlock.director.model.plan import Outstanding
 from twinlock.director.model.records import Issue
@@ -28,24 +29,32 @@ _O = schema.outstanding.c
 _K = schema.known_images.c
 _D = schema.decisions.c
 
+_FILE = Statement(
+    select(_S.data).where(
+        _S.vehicle == bindparam("vehicle"), _S.role == bindparam("role"), _S.version == bindparam("version")
+    )
+)
+_NEWEST = Statement(
+    select(schema.issues, _D.correlation_id)
+    .join(schema.decisions, _D.number == _I.decision)
+    .where(_I.vehicle == bindparam("vehicle"))
+    .order_by(_I.number.desc())
+    .limit(1)
+)
+_OUTSTANDING = Statement(select(schema.outstanding).where(_O.vehicle == bindparam("vehicle")).order_by(_O.ecu, _O.path))
+_KNOWN = Statement(select(_K.image).where(_K.image == bindparam("image")))
+_BY_PATH = Statement(select(schema.known_images).where(_K.path == bindparam("path")).order_by(_K.seen_at.desc()))
+
 
 def read_file(connection: Connection, vehicle: str, role: str, version: int) -> bytes | None:
     """One signed file of a vehicle, None if there is none."""
-    query = select(_S.data).where(_S.vehicle == vehicle, _S.role == role, _S.version == version)
-    data = connection.execute(query).scalar_one_or_none()
+    data = _FILE.scalar(connection, vehicle=vehicle, role=role, version=version)
     return None if data is None else bytes(data)
 
 
 def newest_issue(connection: Connection, vehicle: str) -> tuple[Issue, int] | None:
     """The set of files in force for a vehicle, and the number of the decision behind it."""
-    query = (
-        select(schema.issues, schema.decisions.c.correlation_id)
-        .join(schema.decisions, schema.decisions.c.number == _I.decision)
-        .where(_I.vehicle == vehicle)
-        .order_by(_I.number.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
+    row = _NEWEST.first(connection, vehicle=vehicle)
     if row is None:
         return None
     issue = Issue(
@@ -112,10 +121,9 @@ def listed_images(connection: Connection, vehicle: str) -> tuple[InstalledImage,
 
 def list_outstanding(connection: Connection, vehicle: str) -> tuple[Outstanding, ...]:
     """The orders of a vehicle that no manifest has confirmed."""
-    query = select(schema.outstanding).where(_O.vehicle == vehicle).order_by(_O.ecu, _O.path)
     return tuple(
         Outstanding(ecu=EcuId(row.ecu), image=row.image, path=TargetPath(row.path), withdrawn=row.withdrawn)
-        for row in connection.execute(query)
+        for row in _OUTSTANDING.rows(connection, vehicle=vehicle)
     )
 
 
@@ -141,8 +149,8 @@ def update_outstanding(
                 connection.execute(insert(schema.outstanding).values(**row, **measured))
 
 
-def settle_outstanding(connection: Connection, vehicle: str, findings: Findings) -> None:
-    """Remove the orders that an accepted manifest ends: installed, failed, or withdrawn before it was sent.
+def settle_outstanding(connection: Connection, vehicle: str, findings: Findings) -> bool:
+    """Remove the orders that an accepted manifest ends: installed, failed, or withdrawn before it was sent; whether there are any.
 
     The orders of an ECU that did not report stay: what became of them is unknown.
 
@@ -151,8 +159,8 @@ def settle_outstanding(connection: Connection, vehicle: str, findings: Findings)
     """
     newest = newest_issue(connection, vehicle) if findings.failed is not None else None
     order_failed = newest is not None and newest[0].correlation_id == findings.failed
-    query = select(schema.outstanding).where(_O.vehicle == vehicle)
-    for row in connection.execute(query).all():
+    settled = False
+    for row in _OUTSTANDING.rows(connection, vehicle=vehicle):
         ecu = EcuId(row.ecu)
         report = findings.reports.get(ecu)
         if report is None:
@@ -162,27 +170,33 @@ def settle_outstanding(connection: Connection, vehicle: str, findings: Findings)
         if row.withdrawn or failed or _is_installed(row.path, measured, findings.installed.get(ecu)):
             where = (_O.vehicle == vehicle, _O.ecu == row.ecu, _O.image == row.image)
             connection.execute(delete(schema.outstanding).where(*where))
+            settled = True
+    return settled
 
 
-def remember_images(connection: Connection, entries: Iterable[ImageEntry], now: datetime) -> None:
-    """Remember what the Image repository states of images that matter to some vehicle."""
+def remember_images(connection: Connection, entries: Iterable[ImageEntry], now: datetime) -> bool:
+    """Remember what the Image repository states of images that matter to some vehicle; whether any of it is new."""
+    new = False
     for entry in entries:
         image = fingerprint(entry.path, entry.length, entry.hashes)
-        if connection.execute(select(_K.image).where(_K.image == image)).first() is None:
+        if _KNOWN.first(connection, image=image) is None:
             body = {"length": entry.length, "hashes": dict(entry.hashes), "custom": dict(entry.custom)}
             row = {"image": image, "path": entry.path, "entry": body, "seen_at": now}
             with suppress(IntegrityError), connection.begin_nested():  # another process remembered it just now
                 connection.execute(insert(schema.known_images).values(**row))
+            new = True
+    return new
 
 
 def recall_images(connection: Connection, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, ImageEntry]:
     """What is remembered of installed images, by ECU."""
-    paths = {image.path for image in installed.values()}
-    query = select(schema.known_images).where(_K.path.in_(list(paths))).order_by(_K.seen_at.desc())
-    known = [_entry(row) for row in connection.execute(query)]
+    known = {
+        path: [_entry(row) for row in _BY_PATH.rows(connection, path=path)]
+        for path in {image.path for image in installed.values()}
+    }
     entries: dict[EcuId, ImageEntry] = {}
     for ecu, image in installed.items():
-        for entry in known:
+        for entry in known[image.path]:
             if ecu not in entries and same_image(image, entry):
                 entries[ecu] = entry
     return entries

@@ -5,15 +5,15 @@ All functions take a connection whose transaction the caller owns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 
 from twinlock.director.errors.vehicles import EcuTakenError, RetiredVehicleError, UnknownVehicleError
 from twinlock.director.inventory import schema
+from twinlock.director.inventory.statements import Statement
 from twinlock.director.model.records import (
     TUF_PROFILE,
     CounterReset,
@@ -30,6 +30,44 @@ from twinlock.trust.wire.tuf.attestation import key_material
 _E = schema.ecus.c
 _V = schema.vehicles.c
 _R = schema.reports.c
+_C = schema.report_counters.c
+_A = schema.acknowledged_reports.c
+_S = schema.counter_resets.c
+
+_MARKS = Statement(select(_V.revision, _V.planned_from, _V.last_manifest).where(_V.vehicle == bindparam("vehicle")))
+_LOCK = Statement(select(_V.revision, _V.last_manifest).where(_V.vehicle == bindparam("vehicle")).with_for_update())
+_PROFILE = Statement(select(_V.profile).where(_V.vehicle == bindparam("vehicle")))
+_VEHICLE = Statement(select(schema.vehicles).where(_V.vehicle == bindparam("vehicle")))
+# Each ECU with how far its present key has counted, and its newest report; those of a retired one are not asked for.
+_ECUS = Statement(
+    select(
+        schema.ecus,
+        *(_C.highest, _C.base, _C.evidence_counter, _A.digest),
+        *(_R.reported_time, _R.path, _R.length, _R.hashes, _R.release_counter, _R.attack, _R.detail, _R.manifest),
+    )
+    .outerjoin(schema.report_counters, and_(_C.ecu == _E.ecu, _C.key_identity == _E.key_identity))
+    .outerjoin(schema.acknowledged_reports, and_(_A.ecu == _E.ecu, _A.key_identity == _E.key_identity))
+    .outerjoin(schema.reports, _R.number == _E.last_report)
+    .where(_E.vehicle == bindparam("vehicle"))
+    .order_by(_E.ecu)
+)
+_RESETS = Statement(
+    select(_S.number, _S.ecu, _S.nonce, _S.expires)
+    .join(schema.ecus, and_(_E.ecu == _S.ecu, _E.key_identity == _S.key_identity))
+    .where(_S.vehicle == bindparam("vehicle"), _E.vehicle == bindparam("vehicle"), _S.used_at.is_(None))
+    .order_by(_S.number)
+)
+
+
+class Marks(NamedTuple):
+    """What shows that a vehicle changed: its ``revision`` for all that a plan is made from, and its newest accepted manifest.
+
+    ``planned_from`` is the digest of what its newest plan was made from.
+    """
+
+    revision: int
+    last_manifest: int | None
+    planned_from: str | None
 
 
 def lock_vehicle(connection: Connection, vehicle: str) -> int:
@@ -37,19 +75,35 @@ def lock_vehicle(connection: Connection, vehicle: str) -> int:
 
     With SQLite the whole write transaction is exclusive already; with PostgreSQL this row is what serialises.
     """
-    query = select(_V.revision).where(_V.vehicle == vehicle).with_for_update()
-    revision = connection.execute(query).scalar_one_or_none()
-    if revision is None:
-        raise UnknownVehicleError(vehicle=vehicle)
-    return int(revision)
+    return _lock(connection, vehicle)[0]
 
 
-def read_revision(connection: Connection, vehicle: str) -> int:
-    """The vehicle's revision as of this reading. Raises: UnknownVehicleError."""
-    revision = connection.execute(select(_V.revision).where(_V.vehicle == vehicle)).scalar_one_or_none()
-    if revision is None:
+def is_unchanged(connection: Connection, vehicle: str, marks: Marks) -> bool:
+    """As ``lock_vehicle``; whether the vehicle is as it was when ``marks`` were read. Raises: UnknownVehicleError."""
+    return _lock(connection, vehicle) == marks[:2]
+
+
+def _lock(connection: Connection, vehicle: str) -> tuple[int, int | None]:
+    row = _LOCK.first(connection, vehicle=vehicle)
+    if row is None:
         raise UnknownVehicleError(vehicle=vehicle)
-    return int(revision)
+    return int(row.revision), row.last_manifest
+
+
+def read_marks(connection: Connection, vehicle: str) -> Marks:
+    """The vehicle's marks as of this reading. Raises: UnknownVehicleError."""
+    row = _MARKS.first(connection, vehicle=vehicle)
+    if row is None:
+        raise UnknownVehicleError(vehicle=vehicle)
+    return Marks(int(row.revision), row.last_manifest, row.planned_from)
+
+
+def read_profile(connection: Connection, vehicle: str) -> str:
+    """The name of the profile of a vehicle's client. Raises: UnknownVehicleError."""
+    profile = _PROFILE.scalar(connection, vehicle=vehicle)
+    if profile is None:
+        raise UnknownVehicleError(vehicle=vehicle)
+    return str(profile)
 
 
 def touch_vehicle(connection: Connection, vehicle: str) -> None:
@@ -62,24 +116,21 @@ def load_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
 
     Source: Uptane 2.1.0 5.3.2.1 step 2.
     """
-    row = connection.execute(select(schema.vehicles).where(_V.vehicle == vehicle)).one_or_none()
+    row = _VEHICLE.first(connection, vehicle=vehicle)
     if row is None:
         raise UnknownVehicleError(vehicle=vehicle)
-    rows = connection.execute(select(schema.ecus).where(_E.vehicle == vehicle).order_by(_E.ecu)).all()
+    rows = _ECUS.rows(connection, vehicle=vehicle)
     active = [item for item in rows if item.retired_at is None]
-    counted, resets = _counters(connection, active), _resets(connection, active)
-    taken = _acknowledged(connection, active)
-    records = {
-        EcuId(item.ecu): replace(
-            _ecu(item, counted.get(item.ecu), resets.get(item.ecu)), evidence_digest=taken.get(item.ecu)
-        )
-        for item in active
+    resets = {
+        item.ecu: CounterReset(number=int(item.number), nonce=item.nonce, expires=item.expires)
+        for item in _RESETS.rows(connection, vehicle=vehicle)  # of several, the newest
     }
+    records = {EcuId(item.ecu): _ecu(item, resets.get(item.ecu)) for item in active}
     return VehicleRecord(
         vehicle=VehicleId(row.vehicle),
         primary=next((ecu for ecu, record in records.items() if record.primary), EcuId("")),
         ecus=records,
-        reports=_reports(connection, active, records),
+        reports={EcuId(item.ecu): _report(item) for item in active if item.manifest is not None},
         registered_at=row.registered_at,
         last_manifest_at=row.last_manifest_at,
         share_used=row.share_used,
@@ -250,59 +301,24 @@ def key_identity(key: PublicKey) -> str:
     return key_material(key)
 
 
-def _counters(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, Row[Any]]:
-    """How far each ECU's present key has counted; an ECU whose key never counted is absent."""
-    keys = {row.ecu: row.key_identity for row in ecus}
-    table = schema.report_counters
-    rows = connection.execute(select(table).where(table.c.ecu.in_(list(keys))))
-    return {row.ecu: row for row in rows if keys[row.ecu] == row.key_identity}
-
-
-def _acknowledged(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, str]:
-    """The digest of the newest report with evidence of each ECU's present key."""
-    keys = {row.ecu: row.key_identity for row in ecus}
-    table = schema.acknowledged_reports
-    rows = connection.execute(select(table).where(table.c.ecu.in_(list(keys))))
-    return {row.ecu: row.digest for row in rows if keys[row.ecu] == row.key_identity}
-
-
-def _resets(connection: Connection, ecus: Iterable[Row[Any]]) -> dict[str, CounterReset]:
-    """The newest unused reset of each ECU's present key, perhaps expired."""
-    keys = {row.ecu: row.key_identity for row in ecus}
-    table = schema.counter_resets
-    query = select(table).where(table.c.ecu.in_(list(keys)), table.c.used_at.is_(None)).order_by(table.c.number)
-    return {
-        row.ecu: CounterReset(number=int(row.number), nonce=row.nonce, expires=row.expires)
-        for row in connection.execute(query)
-        if keys[row.ecu] == row.key_identity
-    }
-
-
-def _ecu(row: Row[Any], counted: Row[Any] | None, reset: CounterReset | None) -> EcuRecord:
+def _ecu(row: Any, reset: CounterReset | None) -> EcuRecord:
     return EcuRecord(
         ecu=EcuId(row.ecu),
         hardware_id=HardwareId(row.hardware_id),
         key=load_key(row.keyid, keytype=row.keytype, scheme=row.scheme, public=row.public),
         primary=row.primary_ecu,
         verification=Verification(row.verification),
-        counter_base=0 if counted is None else counted.base,
-        highest_counter=None if counted is None else counted.highest,
-        evidence_counter=None if counted is None else counted.evidence_counter,
+        counter_base=row.base or 0,
+        highest_counter=row.highest,
+        evidence_counter=row.evidence_counter,
+        evidence_digest=row.digest,
         reset=reset,
         missing_since=row.missing_since,
         out_of_order_since=row.out_of_order_at,
     )
 
 
-def _reports(
-    connection: Connection, ecus: Iterable[Row[Any]], records: Mapping[EcuId, EcuRecord]
-) -> dict[EcuId, LastReport]:
-    newest = [row.last_report for row in ecus if row.last_report is not None]
-    query = select(schema.reports).where(_R.number.in_(newest))
-    return {EcuId(row.ecu): _report(row, records[EcuId(row.ecu)].highest_counter) for row in connection.execute(query)}
-
-
-def _report(row: Row[Any], counter: int | None) -> LastReport:
+def _report(row: Any) -> LastReport:
     return LastReport(
         installed=InstalledImage(
             path=TargetPath(row.path),
@@ -311,7 +327,7 @@ def _report(row: Row[Any], counter: int | None) -> LastReport:
             release_counter=row.release_counter,
         ),
         time=row.reported_time,
-        counter=counter,
+        counter=row.highest,
         attack=row.attack,
         detail=row.detail,
         manifest=row.manifest,

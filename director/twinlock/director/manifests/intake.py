@@ -23,9 +23,17 @@ from twinlock.director.inventory.history import (
 from twinlock.director.inventory.installations import load_delivered
 from twinlock.director.inventory.junk import count_junk
 from twinlock.director.inventory.signed_files import recall_images, remember_images, settle_outstanding
-from twinlock.director.inventory.vehicles import load_active_vehicle, load_vehicle, lock_vehicle, read_revision
+from twinlock.director.inventory.vehicles import (
+    Marks,
+    is_unchanged,
+    load_active_vehicle,
+    load_vehicle,
+    lock_vehicle,
+    read_marks,
+    read_profile,
+)
 from twinlock.director.manifests.daily_share import use_share
-from twinlock.director.manifests.judge import conclude, verify_reports
+from twinlock.director.manifests.judge import changes_plan, conclude, verify_reports
 from twinlock.director.manifests.offered import find_candidates
 from twinlock.director.manifests.senders import content_digest, is_news_of
 from twinlock.director.model.judgement import Findings, Knowledge, ManifestPolicy, VerifiedReports
@@ -46,7 +54,7 @@ class _Reading:
     """The inventory as it was read: the vehicle, and what is known of the manifest's content."""
 
     record: VehicleRecord
-    revision: int
+    marks: Marks
     knowledge: Knowledge
 
 
@@ -103,7 +111,7 @@ class ManifestIntake:
         if address is None:
             return self._profiles.authored.decode_manifest(data)
         with self._database.reading() as connection:
-            profile = self._profiles.of(load_vehicle(connection, address))
+            profile = self._profiles.named(read_profile(connection, address))
         return profile.decode_manifest(data)
 
     def _accept(self, manifest: UnverifiedManifest, data: bytes, vehicle: str, now: datetime) -> Acceptance:
@@ -143,7 +151,7 @@ class ManifestIntake:
             digests = [(signed.report.ecu, report_digest(signed.message)) for signed in offered]
             return _Reading(
                 record=record,
-                revision=read_revision(connection, vehicle),
+                marks=read_marks(connection, vehicle),
                 knowledge=Knowledge(
                     nonces=find_seen_nonces(connection, reports),
                     spent=find_spent(connection, digests),
@@ -184,11 +192,14 @@ class ManifestIntake:
         vehicle = reading.record.vehicle
         try:
             with self._database.writing("store a manifest") as connection:
-                if lock_vehicle(connection, vehicle) != reading.revision:
+                if not is_unchanged(connection, vehicle, reading.marks):
                     return None
-                number = insert_accepted(connection, vehicle, data, findings, now, digest=digest, share=share)
-                settle_outstanding(connection, vehicle, findings)
-                remember_images(connection, _reported(findings, knowledge), now)
+                settled = settle_outstanding(connection, vehicle, findings)
+                remembered = remember_images(connection, _reported(findings, knowledge), now)
+                changed = settled or remembered or changes_plan(findings, reading.record)
+                number = insert_accepted(
+                    connection, vehicle, data, findings, now, digest=digest, share=share, changed=changed
+                )
         except ConflictError:
             # The database holds each counter and nonce once. Two writers can only get here past the row lock.
             ecu = reading.record.primary

@@ -34,7 +34,7 @@ from twinlock.director.model.records import (
     LastReport,
     VehicleRecord,
 )
-from twinlock.director.model.software import same_image
+from twinlock.director.model.software import is_image, same_image
 from twinlock.trust.errors.images import UnknownEcuError
 from twinlock.trust.errors.reports import (
     MANIFEST_PROCEDURE,
@@ -123,6 +123,33 @@ def conclude(verified: VerifiedReports, record: VehicleRecord, knowledge: Knowle
         missing=verified.missing,
         failed=outcome.correlation_id if outcome is not None and not outcome.result.success else None,
     )
+
+
+def changes_plan(findings: Findings, record: VehicleRecord) -> bool:
+    """Whether a manifest shows anything of which a plan or signed Targets depend and that ``record`` did not hold before.
+
+    Most manifests repeat what the one before them stated, under a later counter and time.
+    """
+    verified = findings.verified
+    if verified.resets or any(report.evidence for report in findings.reports.values()):
+        return True
+    return any(_is_changed(known, findings, record) for known in record.ecus.values())
+
+
+def _is_changed(known: EcuRecord, findings: Findings, record: VehicleRecord) -> bool:
+    """Whether more or other software of an ECU is known, or less, or its report states another failure."""
+    report, last = findings.reports.get(known.ecu), record.reports.get(known.ecu)
+    if report is None:
+        return known.out_of_order_since is None and known.missing_since is None
+    if last is None or known.missing_since is not None or known.out_of_order_since is not None:
+        return True
+    installed, before = findings.installed[known.ecu], last.installed
+    if (
+        not is_image(installed, before.path, before.length, before.hashes)
+        or installed.release_counter != before.release_counter
+    ):
+        return True
+    return (report.attack, report.detail) != (last.attack, last.detail)
 
 
 def _check_primary(manifest: UnverifiedManifest, record: VehicleRecord) -> None:

@@ -79,16 +79,16 @@ class Assigning:
         if not images:
             raise UsageError(reason="name at least one ECU and its image")
         wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
-        snapshot = self._issuer.snapshot(vehicle)
-        inputs = _with(snapshot.inputs, wanted)
+        reading = self._issuer.read_vehicle(vehicle)
+        inputs = _with(reading.inputs, wanted)
         planned = check_assignments(inputs, catalogue)
         return PreparedAssignment(
-            vehicle=vehicle, images=wanted, inputs=inputs, planned=planned, revision=snapshot.revision
+            vehicle=vehicle, images=wanted, inputs=inputs, planned=planned, revision=reading.revision
         )
 
     def unassign(self, vehicle: str, ecus: Iterable[str] | None, *, actor: str, now: datetime) -> Plan:
         """Withdraw assignments (None: all). Raises: see ``Director.unassign``."""
-        inputs = self._issuer.snapshot(vehicle).inputs
+        inputs = self._issuer.read_vehicle(vehicle).inputs
         gone = set(inputs.assigned) if ecus is None else {EcuId(ecu) for ecu in ecus}
         for ecu in sorted(gone - inputs.record.ecus.keys()):
             raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
@@ -102,7 +102,7 @@ class Assigning:
 
     def explain(self, vehicle: str, images: Mapping[str, str] | None, *, now: datetime) -> Plan:
         """What the Director would order, with ``images`` as if they were assigned. Raises: see ``Director.explain``."""
-        inputs = self._issuer.snapshot(vehicle).inputs
+        inputs = self._issuer.read_vehicle(vehicle).inputs
         if images:
             wanted = {EcuId(ecu): target_path(path) for ecu, path in images.items()}
             inputs = _with(inputs, wanted)

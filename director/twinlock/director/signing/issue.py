@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from twinlock.director.catalogue.catalogue import Catalogue, CatalogueKeeper
 from twinlock.director.errors.vehicles import WireDisabledError
@@ -36,7 +36,7 @@ from twinlock.director.inventory.signed_files import (
     update_outstanding,
 )
 from twinlock.director.inventory.signing_marks import note_signature
-from twinlock.director.inventory.vehicles import load_active_vehicle, lock_vehicle
+from twinlock.director.inventory.vehicles import load_active_vehicle, lock_vehicle, read_marks
 from twinlock.director.model.clients import ImageListing
 from twinlock.director.model.plan import PlanInputs, PlannedTargets, entries_as_json
 from twinlock.director.model.profiles import DirectorProfile, Profiles
@@ -62,7 +62,7 @@ _STRIPES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VehicleSnapshot:
+class VehicleReading:
     """One reading of all that concerns a vehicle. ``decision`` is the newest one; ``in_force`` is the newest set of files, and
     ``issue_root`` the Root under which that was signed. ``profile`` is that of the vehicle's client, and
     ``profile_root`` its newest Root."""
@@ -101,7 +101,13 @@ class MetadataIssuer:
         self._turns = [threading.Lock() for _ in range(_STRIPES)]
 
     def ensure_current(self, vehicle: str, now: datetime, *, force: bool = False) -> Issue:
-        """Return the set of files that is in force for a vehicle, after making a new one if that is due.
+        """As ``current``, without the files; with ``force`` all of them are signed again."""
+        issue = self.current(vehicle, now, force=force).issue
+        assert issue is not None, "a set was made"
+        return issue
+
+    def current(self, vehicle: str, now: datetime, *, force: bool = False) -> InForce:
+        """The set of files that is in force for a vehicle, after making a new one if that is due.
 
         Raises: UnknownVehicleError, StorageError, ConflictError, MissingKeysError, PassphraseError, RefusalError;
         ClockBehindError or ClockContradictedError where nothing may be signed by this clock.
@@ -117,36 +123,36 @@ class MetadataIssuer:
             what=f"the vehicle {vehicle}", reason="the vehicle kept changing while its metadata was signed"
         )
 
-    def _attempt(self, vehicle: str, now: datetime, *, force: bool) -> Issue | None:
-        snapshot = self.snapshot(vehicle)
-        issue = snapshot.in_force.issue
-        catalogue = self.catalogue_for(snapshot.inputs, now)
-        planned_from = _digest_inputs(snapshot, catalogue)
+    def _attempt(self, vehicle: str, now: datetime, *, force: bool) -> InForce | None:
+        reading = self.read_vehicle(vehicle)
+        issue = reading.in_force.issue
+        catalogue = self.catalogue_for(reading.inputs, now)
+        planned_from = _digest_inputs(reading, catalogue)
         if (
             issue is not None
             and not force
-            and planned_from == snapshot.planned_from
-            and not self._is_due(snapshot, issue, now)
+            and planned_from == reading.planned_from
+            and not self._is_due(reading, issue, now)
         ):
-            return issue
+            return reading.in_force
         # A vehicle waits for the answer, and others behind it: an operator's `explain` searches for causes.
-        planned = plan_with(snapshot.inputs, catalogue, explained=False)
+        planned = plan_with(reading.inputs, catalogue, explained=False)
         try:
-            made = self._make(snapshot, planned, catalogue, planned_from, now=now, force=force)
+            made = self._make(reading, planned, catalogue, planned_from, now=now, force=force)
         except (RefusalError, ProfileError) as error:
             if not planned.entries:
                 raise
             # The engine refused the order as the vehicle would have: order nothing, and state why in the plan.
-            refused = _unusable(snapshot.inputs, error)
-            spare = snapshot.inputs.client.list_installed(snapshot.inputs, refused, _usable(catalogue))
-            made = self._make(snapshot, spare, catalogue if spare.entries else None, planned_from, now=now, force=force)
+            refused = _unusable(reading.inputs, error)
+            spare = reading.inputs.client.list_installed(reading.inputs, refused, _usable(catalogue))
+            made = self._make(reading, spare, catalogue if spare.entries else None, planned_from, now=now, force=force)
         self._catalogues.save()
         return made
 
-    def snapshot(self, vehicle: str) -> VehicleSnapshot:
+    def read_vehicle(self, vehicle: str) -> VehicleReading:
         """Read everything that concerns a vehicle, in one transaction. Raises: UnknownVehicleError, StorageError."""
         with self._database.reading() as connection:
-            return _read_snapshot(connection, vehicle, self._profiles)
+            return _read_vehicle(connection, vehicle, self._profiles)
 
     def refresh_catalogue(self, now: datetime) -> Catalogue:
         """The Image repository as it is now. Not to be called inside a transaction. Raises: RefusalError, TransportError."""
@@ -169,78 +175,78 @@ class MetadataIssuer:
             self._quiet.line("image-repository-unusable", code=error.code, reason=str(error))
             return error
 
-    def _is_due(self, snapshot: VehicleSnapshot, issue: Issue, now: datetime) -> bool:
+    def _is_due(self, reading: VehicleReading, issue: Issue, now: datetime) -> bool:
         # After a signature of the future, files outlast it; they are renewed at the usual pace all the same.
         until = min(issue.expires, issue.issued_at + self._settings.shortest)
         if until - now <= timedelta(seconds=self._settings.renew_before_s) or issue.issued_at > now + BEHIND:
             return True
-        targets = snapshot.in_force.files.get(TARGETS)
-        record = snapshot.inputs.record
-        if targets is not None and not snapshot.profile.is_written_in(targets):
+        targets = reading.in_force.files.get(TARGETS)
+        record = reading.inputs.record
+        if targets is not None and not reading.profile.is_written_in(targets):
             return True
-        if targets is not None and stated_members(targets) != snapshot.profile.signed_members(record, now):
+        if targets is not None and stated_members(targets) != reading.profile.signed_members(record, now):
             return True
-        root = snapshot.issue_root
-        return root is not None and root != snapshot.root and keys_changed(root, snapshot.root)
+        root = reading.issue_root
+        return root is not None and root != reading.root and keys_changed(root, reading.root)
 
     def _make(
         self,
-        snapshot: VehicleSnapshot,
+        reading: VehicleReading,
         planned: PlannedTargets,
         catalogue: Catalogue | RefusalError | TransportError | None,
         planned_from: str,
         *,
         now: datetime,
         force: bool,
-    ) -> Issue | None:
+    ) -> InForce | None:
         """Record the plan and, where needed, sign; None if the vehicle changed meanwhile."""
-        record, issue = snapshot.inputs.record, snapshot.in_force.issue
+        record, issue = reading.inputs.record, reading.in_force.issue
         entries = entries_as_json(planned, record.ecus)
-        last = snapshot.decision
+        last = reading.decision
         same = last is not None and last.entries == entries
         correlation = last.correlation_id if last is not None and same else f"urn:uuid:{uuid.uuid4()}"
         usable = _usable(catalogue)
         files: dict[RoleName, bytes] = {}
-        if issue is None or force or not same or self._is_due(snapshot, issue, now):
-            members = snapshot.profile.signed_members(record, now)
+        if issue is None or force or not same or self._is_due(reading, issue, now):
+            members = reading.profile.signed_members(record, now)
             request = SigningRequest(
-                record=record, profile=snapshot.profile, entries=entries, correlation_id=correlation, members=members
+                record=record, profile=reading.profile, entries=entries, correlation_id=correlation, members=members
             )
             lasting_from = self._clock.check(now).lasting_from(now)
             issue, files = sign_set(
                 request,
-                snapshot.in_force,
-                root=snapshot.root,
+                reading.in_force,
+                root=reading.root,
                 keyring=self._keyring,
                 periods=self._settings.periods,
                 now=now,
                 lasting_from=lasting_from,
             )
             judge = usable if entries else None
-            verify_set(request, files, in_force=snapshot.in_force, root=snapshot.profile_root, catalogue=judge, now=now)
+            verify_set(request, files, in_force=reading.in_force, root=reading.profile_root, catalogue=judge, now=now)
         versions = {} if usable is None else usable.versions
         decision = _Decision(planned, entries, correlation, versions, planned_from)
         try:
             with self._database.writing("store signed metadata") as connection:
-                return self._store(connection, snapshot, decision, issue, files, now)
+                return self._store(connection, reading, decision, issue, files, now)
         except ConflictError:
             return None
 
     def _store(  # noqa: PLR0917 - one transaction
         self,
         connection: Connection,
-        snapshot: VehicleSnapshot,
+        reading: VehicleReading,
         decision: _Decision,
         issue: Issue,
         files: Mapping[RoleName, bytes],
         now: datetime,
-    ) -> Issue | None:
-        vehicle = snapshot.inputs.record.vehicle
+    ) -> InForce | None:
+        vehicle = reading.inputs.record.vehicle
         revision = lock_vehicle(connection, vehicle)
         newest = newest_issue(connection, vehicle)
-        if revision != snapshot.revision or (newest and newest[0]) != snapshot.in_force.issue:
+        if revision != reading.revision or (newest and newest[0]) != reading.in_force.issue:
             return None
-        number = _record_decision(connection, snapshot, decision, now)
+        number = _record_decision(connection, reading, decision, now)
         connection.execute(
             update(schema.vehicles)
             .where(schema.vehicles.c.vehicle == vehicle)
@@ -249,10 +255,10 @@ class MetadataIssuer:
         if files:
             insert_issue(connection, issue, number, files)
             note_signature(connection, now)
-            installed = {ecu: report.installed for ecu, report in snapshot.inputs.record.reports.items()}
+            installed = {ecu: report.installed for ecu, report in reading.inputs.record.reports.items()}
             update_outstanding(connection, vehicle, decision.entries, installed)
             remember_images(connection, decision.planned.entries.values(), now)
-        return issue
+        return InForce(issue=issue, files={**reading.in_force.files, **files})
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,12 +318,10 @@ def _unusable(inputs: PlanInputs, error: Exception) -> PlannedTargets:
     return PlannedTargets(plan=Plan(vehicle=inputs.record.vehicle, outcome=IMPOSSIBLE, orders=(), reasons=(reason,)))
 
 
-def _read_snapshot(connection: Connection, vehicle: str, profiles: Profiles) -> VehicleSnapshot:
+def _read_vehicle(connection: Connection, vehicle: str, profiles: Profiles) -> VehicleReading:
     record = load_active_vehicle(connection, vehicle)
     profile = profiles.of(record)
-    columns = schema.vehicles.c
-    query = select(columns.revision, columns.planned_from, columns.last_manifest).where(columns.vehicle == vehicle)
-    row = connection.execute(query).one()
+    marks = read_marks(connection, vehicle)
     newest = newest_issue(connection, vehicle)
     decisions = list_decisions(connection, vehicle, 1)
     in_force, issue_root = InForce(), None
@@ -332,7 +336,7 @@ def _read_snapshot(connection: Connection, vehicle: str, profiles: Profiles) -> 
         ordered=ordered_images(decisions[0].entries) if decisions else {},
         outstanding=list_outstanding(connection, vehicle),
         known=recall_images(connection, {ecu: report.installed for ecu, report in record.reports.items()}),
-        manifest=row.last_manifest,
+        manifest=marks.last_manifest,
         listed=() if profile.client.forgets_withdrawn else listed_images(connection, vehicle),
         unknown=record.unknown,
     )
@@ -342,10 +346,10 @@ def _read_snapshot(connection: Connection, vehicle: str, profiles: Profiles) -> 
     profile_root = profile.read_root(connection)
     if profile_root is None:
         raise WireDisabledError(vehicle=vehicle, wire=record.profile)
-    return VehicleSnapshot(
+    return VehicleReading(
         inputs=inputs,
-        revision=row.revision,
-        planned_from=row.planned_from,
+        revision=marks.revision,
+        planned_from=marks.planned_from,
         decision=decisions[0] if decisions else None,
         in_force=in_force,
         root=root,
@@ -355,9 +359,9 @@ def _read_snapshot(connection: Connection, vehicle: str, profiles: Profiles) -> 
     )
 
 
-def _record_decision(connection: Connection, snapshot: VehicleSnapshot, decision: _Decision, now: datetime) -> int:
+def _record_decision(connection: Connection, reading: VehicleReading, decision: _Decision, now: datetime) -> int:
     """Keep the decision if it differs from the last one; returns the number of the one in force."""
-    last = snapshot.decision
+    last = reading.decision
     if last is not None and last.plan == decision.planned.plan and last.correlation_id == decision.correlation_id:
         return last.number
     plan = decision.planned.plan
@@ -369,16 +373,16 @@ def _record_decision(connection: Connection, snapshot: VehicleSnapshot, decision
         decision.planned.plan,
         entries=decision.entries,
         correlation_id=decision.correlation_id,
-        manifest=snapshot.inputs.manifest,
+        manifest=reading.inputs.manifest,
         versions=decision.versions,
         now=now,
     )
 
 
-def _digest_inputs(snapshot: VehicleSnapshot, catalogue: object) -> str:
+def _digest_inputs(reading: VehicleReading, catalogue: object) -> str:
     content: Any = None
     if isinstance(catalogue, Catalogue):
         content = dict(catalogue.content)
     elif catalogue is not None:
         content = str(catalogue)
-    return hashlib.sha256(encode_canonical([snapshot.revision, content])).hexdigest()
+    return hashlib.sha256(encode_canonical([reading.revision, content])).hexdigest()

@@ -6,13 +6,14 @@ import logging
 from datetime import datetime
 
 from twinlock.director.inventory.database import Inventory
-from twinlock.director.inventory.signed_files import newest_issue, read_file
-from twinlock.director.inventory.vehicles import load_vehicle
+from twinlock.director.inventory.signed_files import current_files, newest_issue, read_file
+from twinlock.director.inventory.vehicles import read_profile
 from twinlock.director.model.profiles import Profiles
-from twinlock.director.model.records import Issue, Served
+from twinlock.director.model.records import Served
 from twinlock.director.signing.issue import MetadataIssuer
+from twinlock.director.signing.sign import InForce
 from twinlock.repository.errors import SigningClockError
-from twinlock.trust.names import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, RoleName
+from twinlock.trust.names import ROOT, RoleName
 
 log = logging.getLogger("twinlock.director.signing.metadata_files")
 
@@ -33,7 +34,7 @@ class Serving:
         if all(profile.parse_name(name) is None for profile in self._profiles):
             return None
         with self._database.reading() as connection:
-            profile = self._profiles.of(load_vehicle(connection, vehicle))
+            profile = self._profiles.named(read_profile(connection, vehicle))
             wanted = profile.parse_name(name)
             if wanted is None:
                 return None
@@ -46,23 +47,21 @@ class Serving:
     def _current(self, vehicle: str, role: RoleName, now: datetime) -> Served | None:
         held = None
         try:
-            issue = self._issuer.ensure_current(vehicle, now)
+            in_force = self._issuer.current(vehicle, now)
         except SigningClockError as error:
             # What was signed before is still true, and the vehicle judges its expiry by its own time.
             log.error("%s keeps the files that it has: %s", vehicle, error)
             in_force, held = self._in_force(vehicle), error.code
-            if in_force is None:
+            if in_force.issue is None:
                 raise
-            issue = in_force
-        version = {TARGETS: issue.targets, SNAPSHOT: issue.snapshot, TIMESTAMP: issue.timestamp}[role]
-        with self._database.reading() as connection:
-            data = read_file(connection, vehicle, role, version)
+        data, issue = in_force.files.get(role), in_force.issue
+        assert issue is not None, "a set was made, or was in force"
         return None if data is None else Served(data=data, correlation_id=issue.correlation_id, held=held)
 
-    def _in_force(self, vehicle: str) -> Issue | None:
+    def _in_force(self, vehicle: str) -> InForce:
         with self._database.reading() as connection:
             newest = newest_issue(connection, vehicle)
-        return None if newest is None else newest[0]
+            return InForce() if newest is None else InForce(issue=newest[0], files=current_files(connection, newest[0]))
 
 
 def _served(data: bytes | None) -> Served | None:

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.inventory import schema
+from twinlock.director.inventory.statements import Statement
 from twinlock.director.model.profiles import Profiles
 from twinlock.trust.errors.local import ConflictError
+
+_R, _P = schema.roots.c, schema.profile_roots.c
+_NEWEST = Statement(select(_R.data).order_by(_R.version.desc()).limit(1))
+_NUMBERED = Statement(select(_R.data).where(_R.version == bindparam("version")))
+_NEWEST_TRANSLATED = Statement(
+    select(_P.data).where(_P.profile == bindparam("profile")).order_by(_P.version.desc()).limit(1)
+)
+_TRANSLATED = Statement(select(_P.data).where(_P.profile == bindparam("profile"), _P.version == bindparam("version")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +44,16 @@ class PublishedRoots:
 
 def read_root(connection: Connection, version: int | None = None) -> bytes | None:
     """A Root file of ours, the newest where no version is asked for; None if there is none."""
-    return _read(connection, schema.roots, version)
+    if version is None:
+        return _NEWEST.scalar(connection)
+    return _NUMBERED.scalar(connection, version=version)
 
 
 def read_translated_root(connection: Connection, profile: str, version: int | None = None) -> bytes | None:
     """The same of the chain of another profile."""
-    return _read(connection, schema.profile_roots, version, profile=profile)
+    if version is None:
+        return _NEWEST_TRANSLATED.scalar(connection, profile=profile)
+    return _TRANSLATED.scalar(connection, profile=profile, version=version)
 
 
 def insert_root(connection: Connection, data: bytes, now: datetime) -> int:
@@ -61,13 +74,6 @@ def read_published_roots(connection: Connection, profiles: Profiles) -> Publishe
     current = read_root(connection)
     translated = {each.name: each.read(connection) for each in profiles.translations}
     return None if current is None else PublishedRoots(current, translated)
-
-
-def _read(connection: Connection, table: Table, version: int | None, **equal: str) -> bytes | None:
-    wanted = equal if version is None else {**equal, "version": version}
-    query = select(table.c.data).where(*(table.c[name] == value for name, value in wanted.items()))
-    data = connection.execute(query.order_by(table.c.version.desc()).limit(1)).scalar_one_or_none()
-    return None if data is None else bytes(data)
 
 
 def _insert(connection: Connection, table: Table, row: dict[str, Any]) -> None:
