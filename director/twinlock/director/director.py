@@ -68,6 +68,7 @@ from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.model.views import RootView
 from twinlock.repository.publishing.root_cancelling import Cancelled
 from twinlock.repository.signing.named_keys import NamedKey
+from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId
@@ -346,7 +347,10 @@ class Director(HistoryView):
     def _sign_root(self, now: datetime | None, publish: Callable[[datetime], int]) -> int:
         moment = self._moment(now)
         version = publish(moment)
-        self._signing_clock.note(moment)
+        with following_publication(
+            "its time is not recorded; `twinlock director refresh` records one that it signs at"
+        ):
+            self._signing_clock.note(moment)
         return version
 
     def add_wire(

@@ -37,11 +37,13 @@ from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_pre
 from twinlock.repository.publishing.root_ceremony import (
     carry_previous,
     check_new_file,
+    end_published,
     hand_out,
     take_apart,
 )
 from twinlock.repository.publishing.root_signing import check_repository, read_root_file
 from twinlock.repository.signing.sign import renew, root_authority
+from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.validity import STRANDED_FOR
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import DIRECTOR, ROOT
@@ -78,7 +80,7 @@ class RootKeeper(RootChains):
                 also[chain.name] = chain.follow(data, self._keyring, new, change=change, now=now)
             with new.leaving(RootPreparedError):
                 version = self._store(published, data, also, now)
-        self.retire_revoked(now)
+        self._retire_after_publishing(now)
         return version
 
     def prepare(self, now: datetime, plans: Mapping[str, KeyPlan | None], target: Path) -> RootView:
@@ -124,9 +126,15 @@ class RootKeeper(RootChains):
         published = self._read()
         with keeping_signatures(self._prepared, path, published.signed):
             version = self._publish_prepared(published, now, path)
-        self._prepared.end_published(self._read().version)
-        self.retire_revoked(now)
+        end_published(self._prepared, lambda: self._read().version, "director")
+        self._retire_after_publishing(now)
         return version
+
+    def _retire_after_publishing(self, now: datetime) -> None:
+        """As ``retire_revoked``. A fault is logged: whatever opens the Director next repeats it."""
+        left = "revoked keys are still among the live ones; `twinlock director status` moves them once that is possible"
+        with following_publication(left):
+            self.retire_revoked(now)
 
     def _is_published(self, root: Root) -> bool:
         """Whether this very Root was published before."""
@@ -233,7 +241,10 @@ class RootKeeper(RootChains):
         # Last: what has been published decides, so a death in between costs nothing.
         if name not in self.settings.wires:
             self._change(replace(self.settings, wires=(*self.settings.wires, name)))
-            self._save(self.settings)
+            with following_publication(
+                f"{name} is not in the configuration; `twinlock director wire` adds it if it is repeated"
+            ):
+                self._save(self.settings)
         return translation.version_of(newest)
 
     def _begin(

@@ -12,7 +12,7 @@ A signer never signs bytes that it cannot read as Root: both python-tuf and the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -36,8 +36,8 @@ from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import PublishResult, RootView
 from twinlock.repository.publishing.aktualizr_profile import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import begin_publishing, commit
-from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
+from twinlock.repository.publishing.publish import begin_publishing, commit, retire_after_publishing
+from twinlock.repository.publishing.revoked_keys import online_keys
 from twinlock.repository.publishing.root_signing import (
     PREVIOUS,
     check_repository,
@@ -50,8 +50,9 @@ from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import OWN_ROOT
 from twinlock.repository.signing.sign import SigningAuthority, renew, root_authority
 from twinlock.repository.store.object_names import root_object
+from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
-from twinlock.repository.workspace.state import RepositoryState, read_state
+from twinlock.repository.workspace.state import RepositoryState
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
@@ -169,7 +170,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     metadata = read_root_file(path)
     check_repository(metadata.signed, path, IMAGE)
     if _is_published(state, metadata.signed):
-        PreparedRoot(workspace.path).end_published(published.root.signed.version)
+        end_published(PreparedRoot(workspace.path), lambda: published.root.signed.version, "image")
         return PublishResult(version=published.version, files=(), changed=False)
     hands_over = is_hand_over(metadata)
     data, other = take_apart(metadata, path)
@@ -191,9 +192,16 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
     publication = commit(candidate, profiles=open_profiles(state, chosen=writer) if writer else profiles)
-    PreparedRoot(workspace.path).end_published(new.version)
-    retire_revoked(read_state(workspace), verified=verified)
+    end_published(PreparedRoot(workspace.path), lambda: new.version, "image")
+    retire_after_publishing(workspace, verified=verified)
     return publication
+
+
+def end_published(prepared: PreparedRoot, read_newest: Callable[[], int], party: str) -> None:
+    """Forget the prepared Root, which is published now by ``party`` ("image" or "director"). A fault is logged."""
+    left = f"the file of the prepared Root is still kept; `twinlock {party} root publish` deletes it if it is repeated"
+    with following_publication(left):
+        prepared.end_published(read_newest())
 
 
 def _is_published(state: RepositoryState, root: Root) -> bool:
