@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.io.files.durable import replace_file
+from twinlock.repository.aktualizr.ceremony import attached_form
 from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.publishing.root_signing import count_signatures, read_root_file, tallies_of
@@ -64,14 +65,21 @@ def cancel_prepared(
 
     The caller has read ``current`` inside ``prepared.alone()``. One that was recorded as cancelled and interrupted is finished in any case.
     ``record`` is called with the result before anything changes; what it raises ends the cancelling.
-    Raises: UsageError if ``path`` is not that Root; RootCompleteError, with the complete file, if it has all its signatures and is valid at ``now``:
+    Raises: UsageError if ``path`` is not that Root, in all its forms; RootCompleteError, with the complete file, if it has all its signatures and is valid at ``now``:
     vehicles take it, and it can be published.
     """
     root, metadata = prepared.find(current.version), read_root_file(path)
     if root is None or root.to_dict() != metadata.signed.to_dict():
         raise UsageError(reason=f"{path} is not a Root that was prepared here and waits to be published")
+    kept = read_root_file(prepared.path)
+    if _unsigned(attached_form(metadata)) != _unsigned(attached_form(kept)):
+        reason = (
+            f"{path} is not the Root that was prepared here: its member `aktualizr` was changed or removed, and its "
+            "signatures cannot be counted; give the file as its signers returned it"
+        )
+        raise UsageError(reason=reason)
     whole = path if count_signatures(metadata, current).missing == 0 else prepared.path
-    complete = _is_complete((metadata, read_root_file(prepared.path)), current)
+    complete = _is_complete((metadata, kept), current)
     _keep_most_complete(prepared, metadata, current)
     if complete and now < root.expires and not prepared.is_cancelled(root):
         raise RootCompleteError(version=root.version, path=str(whole))
@@ -101,7 +109,7 @@ def keeping_signatures(prepared: PreparedRoot, path: Path, read_current: Callabl
 
 
 def _is_complete(copies: Iterable[Metadata[Root]], before: Root) -> bool:
-    """Whether ``copies`` of one Root that follows ``before`` have all its signatures between them."""
+    """Whether ``copies`` of one Root that follows ``before``, with the same other form, have all its signatures between them."""
     tallies = [list(tallies_of(copy, before)) for copy in copies]
     return not any(
         same[0][0].missing(frozenset[str]().union(*(signed for _, signed in same)))
