@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tuf.api.metadata import Metadata, Root
 
 from twinlock.director.director import Director
 from twinlock.director.model.settings import Settings
 from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
-from twinlock.repository.publishing.root_cancelling import Cancelled
+from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_prepared
 from twinlock.repository.publishing.root_ceremony import RootChanges
 from twinlock.repository.publishing.root_signing import sign_root
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.local import ConflictError
 
 TWO = {"root": KeyPlan(count=2, threshold=2)}
 
@@ -50,6 +52,12 @@ class Ceremony:
         with Director.open(self.path) as director:
             director.prepare_root(self.file, {})
 
+    def root_bytes(self) -> bytes:
+        if self.kind == "image":
+            return ImageRepository.open(self.path).root_bytes()
+        with Director.open(self.path) as director:
+            return director.root_bytes()
+
     def cancel(self) -> Cancelled:
         if self.kind == "image":
             return ImageRepository.open(self.path).cancel_root(self.file)
@@ -68,6 +76,28 @@ def _without_member(body: dict[str, Any]) -> None:
 
 def _without_fields(body: dict[str, Any]) -> None:
     body["aktualizr"]["before"]["threshold"] = 1
+
+
+def test_nothing_changes_before_a_cancelling_is_recorded(ceremony: Ceremony) -> None:
+    """An audit that cannot be written ends it: the copy that is kept and the keys stay as they were."""
+    prepared = PreparedRoot(ceremony.path)
+    current = Metadata[Root].from_bytes(ceremony.root_bytes()).signed
+    expired = Metadata[Root].from_file(str(ceremony.file)).signed.expires
+    ring = Keyring(offline=ceremony.path / "keys/offline", online=ceremony.path / "keys/online")
+    before = _files(ceremony.path)
+
+    def record(cancelled: Cancelled) -> None:
+        assert cancelled.root == 2
+        assert _files(ceremony.path) == before
+        raise ConflictError(what="the audit", reason="another process writes it")
+
+    with prepared.alone(), pytest.raises(ConflictError):
+        cancel_prepared(prepared, ceremony.file, current, ring, now=expired, used=(), record=record)
+    assert _files(ceremony.path) == before
+
+
+def _files(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("change", [_without_member, _without_fields])

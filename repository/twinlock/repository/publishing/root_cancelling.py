@@ -64,7 +64,8 @@ def cancel_prepared(
     """Forget the Root that is prepared after ``current``, and put the keys aside that were made for it, but those ``used``.
 
     The caller has read ``current`` inside ``prepared.alone()``. One that was recorded as cancelled and interrupted is finished in any case.
-    ``record`` is called with the result before anything changes; what it raises ends the cancelling.
+    ``record`` is called with the result before anything changes; what it raises ends the cancelling. A refused cancelling only
+    keeps the copy that it was given, if that is more complete.
     Raises: UsageError if ``path`` is not that Root, in all its forms; RootCompleteError, with the complete file, if it has all its signatures and is valid at ``now``:
     vehicles take it, and it can be published.
     """
@@ -80,12 +81,15 @@ def cancel_prepared(
         raise UsageError(reason=reason)
     whole = path if count_signatures(metadata, current).missing == 0 else prepared.path
     complete = _is_complete((metadata, kept), current)
-    _keep_most_complete(prepared, metadata, current)
     if complete and now < root.expires and not prepared.is_cancelled(root):
+        _keep_most_complete(prepared, metadata, current)
         raise RootCompleteError(version=root.version, path=str(whole))
     made = sorted(set(prepared.keyids()) - set(used))
     cancelled = Cancelled(root.version, kept=tuple(made))
     record(cancelled)
+    _keep_most_complete(
+        prepared, metadata, current
+    )  # where a crash comes before the end, the next cancelling judges by it
     prepared.cancel(root)
     keyring.retire(made)
     prepared.end()
