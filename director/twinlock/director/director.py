@@ -72,6 +72,7 @@ from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.tuf.attestation import sign_attestation
 
 
@@ -347,9 +348,7 @@ class Director(HistoryView):
     def _sign_root(self, now: datetime | None, publish: Callable[[datetime], int]) -> int:
         moment = self._moment(now)
         version = publish(moment)
-        with following_publication(
-            "its time is not recorded; `twinlock director refresh` records one that it signs at"
-        ):
+        with following_publication("its time is not recorded; `twinlock director refresh` records the next one"):
             self._signing_clock.note(moment)
         return version
 
@@ -383,7 +382,7 @@ class Director(HistoryView):
             "the Image repository cannot be used": lambda: self._catalogues.current(moment),
         }
         expires = Metadata[Root].from_bytes(self.root_bytes()).signed.expires
-        due = () if expires - moment > ROOT_DUE else (f"the Root expires at {expires:%Y-%m-%dT%H:%M:%SZ}",)
+        due = () if expires - moment > ROOT_DUE else (f"the Root expires at {format_time(expires)}",)
         return read_status(self._database, attempts if look else {}, due=due, now=moment)
 
     def check(self, *, now: datetime | None = None) -> None:

@@ -136,7 +136,9 @@ def publish_hints(party: str, file: Path) -> dict[str, str]:
 
 def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str]:
     """A prepared root, for people."""
-    issued = f"issued {view.issued:%Y-%m-%dT%H:%M:%SZ}, " if view.issued else ""
+    from twinlock.trust.text.times import format_time
+
+    issued = f"issued {format_time(view.issued)}, " if view.issued else ""
     yield f"root {view.version}, {issued}valid until {view.expires:%Y-%m-%d}, in {file}"
     yield from _role_lines(view)
     yield f"signed by {_short(view.signed) or 'no key yet'}"
