@@ -66,7 +66,7 @@ from twinlock.director.ways_out.service import RecoveryService
 from twinlock.repository.keys.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.model.views import RootView
-from twinlock.repository.publishing.root_cancelling import Cancelled
+from twinlock.repository.publishing.root_cancelling import CancelledRoot
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.validity import Clock, utc_now
@@ -333,7 +333,7 @@ class Director(HistoryView):
         """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""
         return self._sign_root(now, lambda moment: self.roots.publish(moment, Path(path)))
 
-    def cancel_root(self, path: str | Path, *, now: datetime | None = None) -> Cancelled:
+    def cancel_root(self, path: str | Path, *, now: datetime | None = None) -> CancelledRoot:
         """End the ceremony of a prepared Root that lacks signatures. Raises: as ``RootKeeper.cancel``."""
         return self.roots.cancel(now or self._clock(), Path(path))
 

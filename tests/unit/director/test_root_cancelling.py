@@ -14,7 +14,7 @@ from twinlock.director.model.settings import Settings
 from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
-from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_prepared
+from twinlock.repository.publishing.root_cancelling import CancelledRoot, cancel_prepared
 from twinlock.repository.publishing.root_ceremony import RootChanges
 from twinlock.repository.publishing.root_signing import sign_root
 from twinlock.repository.workspace.prepared_root import PreparedRoot
@@ -58,7 +58,7 @@ class Ceremony:
         with Director.open(self.path) as director:
             return director.root_bytes()
 
-    def cancel(self) -> Cancelled:
+    def cancel(self) -> CancelledRoot:
         if self.kind == "image":
             return ImageRepository.open(self.path).cancel_root(self.file)
         with Director.open(self.path) as director:
@@ -86,7 +86,7 @@ def test_nothing_changes_before_a_cancelling_is_recorded(ceremony: Ceremony) -> 
     ring = Keyring(offline=ceremony.path / "keys/offline", online=ceremony.path / "keys/online")
     before = _files(ceremony.path)
 
-    def record(cancelled: Cancelled) -> None:
+    def record(cancelled: CancelledRoot) -> None:
         assert cancelled.root == 2
         assert _files(ceremony.path) == before
         raise ConflictError(what="the audit", reason="another process writes it")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twinlock.repository.model.views import ClockView, PublishResult, StatusView
-    from twinlock.repository.publishing.root_cancelling import Cancelled
+    from twinlock.repository.publishing.root_cancelling import CancelledRoot
 
 
 @click.command()
@@ -371,7 +371,7 @@ root_group.add_command(
 )
 
 
-def _cancel(directory: Path, file: Path) -> Cancelled:
+def _cancel(directory: Path, file: Path) -> CancelledRoot:
     return open_image_repository(directory, None).cancel_root(file)
 
 

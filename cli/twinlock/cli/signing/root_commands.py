@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from twinlock.repository.model.views import RoleChange, RootView
-    from twinlock.repository.publishing.root_cancelling import Cancelled
+    from twinlock.repository.publishing.root_cancelling import CancelledRoot
     from twinlock.repository.publishing.root_signing import RootToSign
 
 
@@ -163,7 +163,7 @@ def _role_lines(view: RootView) -> list[str]:
 
 
 def cancel_root_command(
-    party: str, cancel: Callable[[Path, Path], Cancelled], *options: Callable[[click.Command], click.Command]
+    party: str, cancel: Callable[[Path, Path], CancelledRoot], *options: Callable[[click.Command], click.Command]
 ) -> click.Command:
     """``twinlock PARTY root cancel``. ``cancel`` gets the directory and the file."""
 

@@ -24,22 +24,22 @@ from twinlock.director.signing.root_chains import RootChains
 from twinlock.director.signing.roots import (
     check_role,
     check_signing,
-    give_keys,
     next_root,
     own_key_changes,
     plan_of,
+    replace_keys,
     verify_successor,
 )
 from twinlock.repository.errors import RootPreparedError
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.model.views import RootView
-from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_prepared, keeping_signatures
+from twinlock.repository.publishing.root_cancelling import CancelledRoot, cancel_prepared, keeping_signatures
 from twinlock.repository.publishing.root_ceremony import (
+    begin_ceremony,
     carry_previous,
     check_new_file,
     end_published,
-    hand_out,
-    take_apart,
+    separate_forms,
 )
 from twinlock.repository.publishing.root_signing import check_repository, read_root_file
 from twinlock.repository.signing.sign import renew, root_authority
@@ -101,7 +101,7 @@ class RootKeeper(RootChains):
                 chain.check_rotation((role,), plan)
         with self._keyring.new_keys() as new:
             for role, plan in plans.items():
-                give_keys(root, role, new, plan or plan_of(old, role))
+                replace_keys(root, role, new, plan or plan_of(old, role))
             period, lasting_from = self.settings.periods.root, self._lasting_from(now)
             renew(root, now, period, version=old.version + 1, lasting_from=lasting_from)
             metadata = Metadata(root)
@@ -114,7 +114,7 @@ class RootKeeper(RootChains):
                 detail = {"roles": list(plans), "version": root.version, "file": target.name}
                 self._audit("prepare-root", detail, now)
                 with new.leaving():
-                    return hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
+                    return begin_ceremony(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
 
     def publish(self, now: datetime, path: Path) -> int:
         """Publish a prepared Root that has all its signatures, in every profile; returns its version.
@@ -148,7 +148,7 @@ class RootKeeper(RootChains):
         if self._is_published(metadata.signed):
             return int(metadata.signed.version)
         self._prepared.check(published.version, metadata.signed)
-        data, translated = take_apart(metadata, path)
+        data, translated = separate_forms(metadata, path)
         verify_successor(published.current, data, now)
         trusted = bootstrap_repository(DIRECTOR, data).root.signed
         if trusted.issued is not None and trusted.issued > now:
@@ -166,13 +166,13 @@ class RootKeeper(RootChains):
         also = {chain.name: chain.accept((translated or {}).values(), now) for chain in chains}
         return self._store(published, data, also, now)
 
-    def cancel(self, now: datetime, path: Path) -> Cancelled:
+    def cancel(self, now: datetime, path: Path) -> CancelledRoot:
         """End the ceremony of a prepared Root; ``path`` is its file with the signatures that were collected.
 
         Raises: as ``repository.publishing.root_cancelling.cancel_prepared``.
         """
 
-        def record(cancelled: Cancelled) -> None:
+        def record(cancelled: CancelledRoot) -> None:
             self._audit("cancel-root", {"version": cancelled.root, "kept": list(cancelled.kept)}, now)
 
         with self._prepared.alone():

@@ -32,14 +32,14 @@ from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import TwinlockError, UsageError
 
 
-class Cancelled(NamedTuple):
+class CancelledRoot(NamedTuple):
     """The number that is free again, and the keys that were made for it, ``kept`` in ``retired``."""
 
     root: int
     kept: tuple[str, ...]
 
 
-def cancel_root(workspace: Workspace, path: Path) -> Cancelled:
+def cancel_root(workspace: Workspace, path: Path) -> CancelledRoot:
     """Cancel the Root that was prepared here; ``path`` is its file with the signatures that were collected.
 
     Raises: as ``cancel_prepared``.
@@ -59,8 +59,8 @@ def cancel_prepared(
     *,
     now: datetime,
     used: Iterable[str],
-    record: Callable[[Cancelled], None] = lambda _: None,
-) -> Cancelled:
+    record: Callable[[CancelledRoot], None] = lambda _: None,
+) -> CancelledRoot:
     """Forget the Root that is prepared after ``current``, and put the keys aside that were made for it, but those ``used``.
 
     The caller has read ``current`` inside ``prepared.alone()``. One that was recorded as cancelled and interrupted is finished in any case.
@@ -85,7 +85,7 @@ def cancel_prepared(
         _keep_most_complete(prepared, metadata, current)
         raise RootCompleteError(version=root.version, path=str(whole))
     made = sorted(set(prepared.keyids()) - set(used))
-    cancelled = Cancelled(root.version, kept=tuple(made))
+    cancelled = CancelledRoot(root.version, kept=tuple(made))
     record(cancelled)
     _keep_most_complete(
         prepared, metadata, current

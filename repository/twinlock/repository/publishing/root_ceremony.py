@@ -138,10 +138,10 @@ def prepare_root(
                 raise ConflictError(what="the repository", reason="another process published a Root")
             prepared.check(before.version)
             with new.leaving():
-                return hand_out(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
+                return begin_ceremony(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
 
 
-def hand_out(
+def begin_ceremony(
     prepared: PreparedRoot, target: Path, metadata: Metadata[Root], before: Root, *, new: NewKeys, keyring: Keyring
 ) -> RootView:
     """Sign the next Root with the keys that are here, record that it is prepared, and write it to ``target``.
@@ -173,7 +173,7 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
         end_published(PreparedRoot(workspace.path), lambda: published.root.signed.version, "image")
         return PublishResult(version=published.version, files=(), changed=False)
     hands_over = is_hand_over(metadata)
-    data, other = take_apart(metadata, path)
+    data, other = separate_forms(metadata, path)
     context = Context(repository=IMAGE, now=state.now, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
     check_next_root(data, trusted=published.trusted.root, context=context)
     new = metadata.signed
@@ -301,7 +301,7 @@ def carry_previous(metadata: Metadata[Root], before: Metadata[Root]) -> None:
     metadata.unrecognized_fields[PREVIOUS] = before.to_dict()
 
 
-def take_apart(metadata: Metadata[Root], path: Path) -> tuple[bytes, dict[str, bytes] | None]:
+def separate_forms(metadata: Metadata[Root], path: Path) -> tuple[bytes, dict[str, bytes] | None]:
     """What to publish of a prepared Root: its file, and those of its other form by name. Raises: as ``detach``."""
     other = detach(metadata)
     carried = metadata.unrecognized_fields.pop(PREVIOUS, None)
