@@ -157,7 +157,7 @@ def test_a_cancelling_asks(party: str) -> None:
     run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
     before, words = _files(), (party, "root", "cancel", "here", "next.json")
     refused = run(*words, status=2)["error"]
-    assert "end the signing of the root in next.json" in refused["message"]
+    assert "end the signing of the Root in next.json" in refused["message"]
     assert "--yes" in refused["hint"]
     declined = CliRunner().invoke(main, words, input="n\n")
     assert (declined.exit_code, "error[declined]" in declined.stderr) == (1, True)
@@ -401,7 +401,7 @@ def test_a_root_of_the_other_repository_is_neither_signed_nor_published(party: s
         assert f"twinlock {party} root" in refused["hint"]
         assert Path("next.json").read_bytes() == before
     shown = CliRunner().invoke(main, [party, "root", "sign", "next.json", "--keys", "a"], input="n\n").stderr
-    assert f"root 2 of the {own} repository in next.json" in shown
+    assert f"Root 2 of the {own} repository in next.json" in shown
     assert run(party, "root", "sign", "next.json", "--keys", "a", "--yes")["missing"] == 0
 
 

@@ -86,7 +86,7 @@ class RootKeeper(RootChains):
     def prepare(self, now: datetime, plans: Mapping[str, KeyPlan | None], target: Path) -> RootView:
         """Write the next Root, with new keys by ``plans`` (None: as now), to ``target`` for others to sign.
 
-        The root keys that are here sign it; ``repository.publishing.root_signing.sign_root`` adds those that are elsewhere.
+        The Root keys that are here sign it; ``repository.publishing.root_signing.sign_root`` adds those that are elsewhere.
         Until it is published or cancelled no other Root of its number is.
         Raises: UsageError, ProfileError, RootPreparedError, PassphraseError, StorageError.
         """

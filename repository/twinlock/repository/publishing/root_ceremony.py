@@ -1,7 +1,7 @@
 """Root with keys in different places: prepare the next Root here, have it signed elsewhere, publish it when it is whole.
 
     1. prepare   where the repository is: the next Root with the wanted changes, signed by the keys that are here
-    2. sign      (``root_signing.py``) wherever other root keys are, as often as needed; the file travels, keys do not
+    2. sign      (``root_signing.py``) wherever other Root keys are, as often as needed; the file travels, keys do not
     3. publish   where the repository and the online keys are
 
 Where the repository publishes for aktualizr too, the file carries both forms and every signer signs both. It also carries
@@ -93,7 +93,7 @@ def prepare_root(
     *,
     for_aktualizr: bool = False,
 ) -> RootView:
-    """Write the next Root to ``target``, signed by those root keys that are held here, and show what it lacks.
+    """Write the next Root to ``target``, signed by those Root keys that are held here, and show what it lacks.
 
     ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
     published already and shares its Root keys with ours, it is handed over to keys of its own, and nothing
