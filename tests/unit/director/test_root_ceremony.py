@@ -253,14 +253,14 @@ def test_nothing_is_signed_before_the_signer_agreed(party: str) -> None:
     before, new = Path("next.json").read_bytes(), json.loads(Path("next.json").read_bytes())["signed"]["roles"]
     words = [party, "root", "sign", "next.json", "--keys", "a"]
     refused = run(*words[:1], *words[1:], status=2)["error"]
-    assert "sign root 2 with 1 key in a" in refused["message"]
+    assert "sign Root 2 with 1 key in a" in refused["message"]
     assert "--yes" in refused["hint"]
     unanswered = CliRunner().invoke(main, words)
     assert (unanswered.exit_code, "not confirmed" in unanswered.stderr) == (2, True)
     declined = CliRunner().invoke(main, words, input="n\n")
     assert (declined.exit_code, "error[declined]" in declined.stderr) == (1, True)
     shown = declined.stderr
-    assert "changes against root 1, which is in force" in shown
+    assert "changes against Root 1, which is in force" in shown
     added = ", ".join(keyid[:12] for keyid in new["timestamp"]["keyids"])
     assert f"timestamp: adds {added}; removes {old[0][:12]}" in shown
     assert new["root"]["keyids"][0][:12] in shown

@@ -17,15 +17,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.io.files.durable import replace_file
-from twinlock.repository.aktualizr.ceremony import attached_form
 from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.publishing.root_signing import count_signatures, read_root_file, tallies_of
+from twinlock.repository.publishing.root_signing import (
+    check_same_form,
+    count_signatures,
+    read_root_file,
+    tallies_of,
+    unsigned_content,
+)
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
@@ -73,12 +78,7 @@ def cancel_prepared(
     if root is None or root.to_dict() != metadata.signed.to_dict():
         raise UsageError(reason=f"{path} is not a Root that was prepared here and waits to be published")
     kept = read_root_file(prepared.path)
-    if _unsigned(attached_form(metadata)) != _unsigned(attached_form(kept)):
-        reason = (
-            f"{path} is not the Root that was prepared here: its member `aktualizr` was changed or removed, and its "
-            "signatures cannot be counted; give the file as its signers returned it"
-        )
-        raise UsageError(reason=reason)
+    check_same_form(metadata, kept, path)
     whole = path if count_signatures(metadata, current).missing == 0 else prepared.path
     complete = _is_complete((metadata, kept), current)
     if complete and now < root.expires and not prepared.is_cancelled(root):
@@ -128,14 +128,7 @@ def _keep_most_complete(prepared: PreparedRoot, offered: Metadata[Root], current
     is not kept.
     """
     kept = read_root_file(prepared.path)
-    if _unsigned(offered.to_dict()) != _unsigned(kept.to_dict()):
+    if unsigned_content(offered.to_dict()) != unsigned_content(kept.to_dict()):
         return
     if count_signatures(offered, current).missing < count_signatures(kept, current).missing:
         replace_file(prepared.path, offered.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
-
-
-def _unsigned(value: Any) -> Any:
-    """JSON without the members named ``signatures``."""
-    if isinstance(value, dict):
-        return {name: _unsigned(member) for name, member in value.items() if name != "signatures"}
-    return [_unsigned(item) for item in value] if isinstance(value, list) else value
