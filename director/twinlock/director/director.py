@@ -66,11 +66,13 @@ from twinlock.director.ways_out.service import RecoveryService
 from twinlock.repository.keys.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.passphrases import online_secret
 from twinlock.repository.model.views import RootView
-from twinlock.repository.publishing.root_cancelling import Cancelled
+from twinlock.repository.publishing.root_cancelling import CancelledRoot
 from twinlock.repository.signing.named_keys import NamedKey
+from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import RefusalError, UsageError
 from twinlock.trust.names import VehicleId
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.tuf.attestation import sign_attestation
 
 
@@ -331,7 +333,7 @@ class Director(HistoryView):
         """Publish a Root that others signed; returns its version. Raises: as ``RootKeeper.publish``."""
         return self._sign_root(now, lambda moment: self.roots.publish(moment, Path(path)))
 
-    def cancel_root(self, path: str | Path, *, now: datetime | None = None) -> Cancelled:
+    def cancel_root(self, path: str | Path, *, now: datetime | None = None) -> CancelledRoot:
         """End the ceremony of a prepared Root that lacks signatures. Raises: as ``RootKeeper.cancel``."""
         return self.roots.cancel(now or self._clock(), Path(path))
 
@@ -346,7 +348,8 @@ class Director(HistoryView):
     def _sign_root(self, now: datetime | None, publish: Callable[[datetime], int]) -> int:
         moment = self._moment(now)
         version = publish(moment)
-        self._signing_clock.note(moment)
+        with following_publication("its time is not recorded; `twinlock director refresh` records the next one"):
+            self._signing_clock.note(moment)
         return version
 
     def add_wire(
@@ -379,7 +382,7 @@ class Director(HistoryView):
             "the Image repository cannot be used": lambda: self._catalogues.current(moment),
         }
         expires = Metadata[Root].from_bytes(self.root_bytes()).signed.expires
-        due = () if expires - moment > ROOT_DUE else (f"the Root expires at {expires:%Y-%m-%dT%H:%M:%SZ}",)
+        due = () if expires - moment > ROOT_DUE else (f"the Root expires at {format_time(expires)}",)
         return read_status(self._database, attempts if look else {}, due=due, now=moment)
 
     def check(self, *, now: datetime | None = None) -> None:

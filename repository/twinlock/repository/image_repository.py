@@ -51,7 +51,7 @@ from twinlock.repository.publishing.inspection import show_repository, show_stat
 from twinlock.repository.publishing.profiles import expand_patterns, profile_rules
 from twinlock.repository.publishing.publish import publish_draft
 from twinlock.repository.publishing.refresh import refresh_due
-from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_root, keeping_signatures
+from twinlock.repository.publishing.root_cancelling import CancelledRoot, cancel_root, keeping_signatures
 from twinlock.repository.publishing.root_ceremony import RootChanges, prepare_root, publish_root
 from twinlock.repository.publishing.rotation import current_plan, named_keys, rotate_roles
 from twinlock.repository.signing.clock_record import set_time_source
@@ -359,7 +359,7 @@ class ImageRepository:
         with keeping_signatures(prepared, Path(path), lambda: read_state(self.workspace).published.root.signed):
             return publish_root(self.workspace, Path(path), until=until)
 
-    def cancel_root(self, path: str | Path) -> Cancelled:
+    def cancel_root(self, path: str | Path) -> CancelledRoot:
         """End the ceremony of a prepared Root that lacks signatures. Raises: as ``root_cancelling.cancel_prepared``."""
         return cancel_root(self.workspace, Path(path))
 

@@ -16,6 +16,7 @@ from tuf.api.metadata import Root
 from tests.unit.director.world import NOW, ImageSite, TestVehicle, at
 from twinlock.director.director import Director
 from twinlock.director.errors.operator import UnknownDirectorRoleError
+from twinlock.director.errors.vehicles import OrderMismatchError
 from twinlock.director.model.settings import Settings
 from twinlock.director.signing import sign as issuing
 from twinlock.repository.errors import MissingKeysError
@@ -23,7 +24,7 @@ from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.engine.verification import full_verification, partial_verification
-from twinlock.trust.errors.base import UsageError
+from twinlock.trust.errors.base import Kind, UsageError
 from twinlock.trust.errors.images import VehicleMismatchError
 from twinlock.trust.errors.metadata import ExpiredError, ThresholdError
 from twinlock.trust.errors.reports import AttestationError
@@ -296,6 +297,25 @@ def test_an_order_that_the_engine_refuses_at_the_last_moment_is_not_stored(
     fleet.unassign(VIN)
     fleet.assign(VIN, {"ecu-gw": GW})
     assert client.installs(at(minutes=1)) == {"ecu-gw": GW}
+
+
+def test_metadata_in_which_the_engine_reads_another_order_are_a_fault_of_ours(
+    fleet: Director, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a conflict, which invites to try again, nor an attack; and nothing is issued."""
+    real = issuing.verify_set
+
+    def without_order(order: issuing.SigningRequest, *arguments: Any, **options: Any) -> None:
+        real(replace(order, entries={}), *arguments, **options)
+
+    fleet.assign(VIN, {"ecu-gw": GW})
+    monkeypatch.setattr("twinlock.director.signing.issue.verify_set", without_order)
+    with pytest.raises(OrderMismatchError) as caught:
+        fleet.issue(VIN)
+    assert (caught.value.approved, caught.value.ordered) == ((f"{GW} on ecu-gw",), ("nothing",))
+    assert caught.value.kind is Kind.FAILURE
+    assert "meanwhile" not in str(caught.value)
+    assert fleet.metadata(VIN, "2.targets.json") is None
 
 
 @pytest.fixture

@@ -37,6 +37,29 @@ class Party:
         with Director.open(self.path) as director:
             director.rotate(*roles)
 
+    def prepare(self, target: Path) -> None:
+        """Prepare the next Root with the same keys, all of which are here: it is complete."""
+        if self.kind == "image":
+            ImageRepository.open(self.path).prepare_root(target, RootChanges())
+            return
+        with Director.open(self.path) as director:
+            director.prepare_root(target, {})
+
+    def publish(self, prepared: Path) -> None:
+        if self.kind == "image":
+            ImageRepository.open(self.path).publish_root(prepared)
+            return
+        with Director.open(self.path) as director:
+            director.publish_root(prepared)
+
+    def root_version(self) -> int:
+        if self.kind == "image":
+            data = ImageRepository.open(self.path).root_bytes()
+        else:
+            with Director.open(self.path) as director:
+                data = director.root_bytes()
+        return int(json.loads(data)["signed"]["version"])
+
     def open(self) -> None:
         if self.kind == "image":
             ImageRepository.open(self.path).publish()  # the next command that writes, though nothing is staged
@@ -215,3 +238,37 @@ def test_published_keys_stay_though_their_record_was_left(party: Party) -> None:
 
 def _keyring(party: Party) -> Keyring:
     return Keyring(offline=party.path / "keys/offline", online=party.path / "keys/online")
+
+
+def test_a_rotation_that_is_published_is_not_reported_as_failed(party: Party, caplog: pytest.LogCaptureFixture) -> None:
+    """Its operator would rotate a second time. What could not be moved is named, and the next command moves it."""
+    aside = party.path / "keys/online/retired"
+    aside.touch()  # a file where the directory of retired keys belongs
+    live = set(aside.parent.glob("*.json"))
+    party.rotate("timestamp")
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert party.root_version() == 2
+    assert live < set(aside.parent.glob("*.json")), "the record of the old key could not be moved"
+    assert line.startswith("the publication is in force, but revoked keys are still among the live ones; `twinlock ")
+    assert "cannot move" in line
+    aside.unlink()
+    party.open()
+    assert len(set(aside.parent.glob("*.json"))) == len(live)
+
+
+def test_a_prepared_root_that_is_published_is_not_reported_as_failed(
+    party: Party, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = party.path.parent / "next.json"
+    party.prepare(target)
+    kept = party.path / "prepared-root-keys.json"
+    kept.unlink()
+    kept.mkdir()  # cannot be deleted as a file
+    party.publish(target)
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert party.root_version() == 2
+    assert f"the file of the prepared Root is still kept; `twinlock {party.kind} root publish` deletes it" in line
+    kept.rmdir()
+    party.publish(target)
+    assert not (party.path / "prepared-root.json").exists()
+    assert party.root_version() == 2

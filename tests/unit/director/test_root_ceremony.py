@@ -157,7 +157,7 @@ def test_a_cancelling_asks(party: str) -> None:
     run(party, "rotate", "here", "timestamp", "--prepare", "next.json")
     before, words = _files(), (party, "root", "cancel", "here", "next.json")
     refused = run(*words, status=2)["error"]
-    assert "end the signing of the root in next.json" in refused["message"]
+    assert "end the signing of the Root in next.json" in refused["message"]
     assert "--yes" in refused["hint"]
     declined = CliRunner().invoke(main, words, input="n\n")
     assert (declined.exit_code, "error[declined]" in declined.stderr) == (1, True)
@@ -253,14 +253,14 @@ def test_nothing_is_signed_before_the_signer_agreed(party: str) -> None:
     before, new = Path("next.json").read_bytes(), json.loads(Path("next.json").read_bytes())["signed"]["roles"]
     words = [party, "root", "sign", "next.json", "--keys", "a"]
     refused = run(*words[:1], *words[1:], status=2)["error"]
-    assert "sign root 2 with 1 key in a" in refused["message"]
+    assert "sign Root 2 with 1 key in a" in refused["message"]
     assert "--yes" in refused["hint"]
     unanswered = CliRunner().invoke(main, words)
     assert (unanswered.exit_code, "not confirmed" in unanswered.stderr) == (2, True)
     declined = CliRunner().invoke(main, words, input="n\n")
     assert (declined.exit_code, "error[declined]" in declined.stderr) == (1, True)
     shown = declined.stderr
-    assert "changes against root 1, which is in force" in shown
+    assert "changes against Root 1, which is in force" in shown
     added = ", ".join(keyid[:12] for keyid in new["timestamp"]["keyids"])
     assert f"timestamp: adds {added}; removes {old[0][:12]}" in shown
     assert new["root"]["keyids"][0][:12] in shown
@@ -401,7 +401,7 @@ def test_a_root_of_the_other_repository_is_neither_signed_nor_published(party: s
         assert f"twinlock {party} root" in refused["hint"]
         assert Path("next.json").read_bytes() == before
     shown = CliRunner().invoke(main, [party, "root", "sign", "next.json", "--keys", "a"], input="n\n").stderr
-    assert f"root 2 of the {own} repository in next.json" in shown
+    assert f"Root 2 of the {own} repository in next.json" in shown
     assert run(party, "root", "sign", "next.json", "--keys", "a", "--yes")["missing"] == 0
 
 

@@ -115,6 +115,7 @@ def test_an_action_that_the_audit_never_records_is_answered_with_those_near_it(
     error = json.loads(result.stdout)["error"]
     assert (result.exit_code, error["code"], error["fields"]["action"]) == (2, "unknown-action", asked)
     assert set(near) <= set(error["fields"]["near"])
+    assert error["message"].startswith(f"unknown action {asked}; the audit records ")
     for action in ACTIONS:
         fleet.audit(action=action)
 

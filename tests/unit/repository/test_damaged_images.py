@@ -14,7 +14,9 @@ from tests.unit.repository.conftest import HandClock
 from twinlock.cli.main import main
 from twinlock.repository.errors import ClockBehindError, StoredImageError
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.store.image_files import hash_file, store_image
+from twinlock.repository.store.directory import DirectoryStore
+from twinlock.repository.store.image_files import copy_image, hash_file, store_image
+from twinlock.repository.store.object_names import image_objects
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.trust.errors.base import UsageError
 
@@ -153,3 +155,30 @@ def test_status_says_that_the_clock_is_behind(filled: ImageRepository, clock: Ha
     with pytest.raises(ClockBehindError) as caught:
         filled.rotate("timestamp")
     assert filled.status().clock.problem == str(caught.value)
+
+
+@pytest.mark.parametrize("later", [b"BRAKE", b"brake and a gigabyte more", b"bra"])
+def test_a_supplier_s_image_that_changes_after_it_was_judged_is_never_stored(tmp_path: Path, later: bytes) -> None:
+    """What is copied is measured on the way: bytes that were never judged are not in the store for a moment either."""
+    theirs, ours, image = (
+        DirectoryStore(tmp_path / "outbox"),
+        DirectoryStore(tmp_path / "store"),
+        tmp_path / "brake.bin",
+    )
+    image.write_bytes(b"brake")
+    measured = hash_file(image)
+    (name, *_) = image_objects("brake.bin", measured.length, measured.hashes)
+    theirs.put_new(name, later)
+    with pytest.raises(UsageError, match="changed while it was read"):
+        copy_image(theirs, ours, name, measured)
+    assert ours.stat(name) is None
+    ours.put_new(name, b"brake")
+    copy_image(theirs, ours, name, measured)  # ours is sound, and stays
+    ours.replace(name, b"BREAK", expected=getattr(ours.stat(name), "etag", None))
+    with pytest.raises(UsageError, match="changed while it was read"):
+        copy_image(theirs, ours, name, measured)
+    theirs.replace(name, b"brake", expected=getattr(theirs.stat(name), "etag", None))
+    copy_image(theirs, ours, name, measured)
+    stored = ours.get(name, max_bytes=100)
+    assert stored is not None
+    assert stored.data == b"brake"

@@ -104,7 +104,7 @@ def test_preparing_the_first_root_for_aktualizr(
     def prepare() -> None:
         filled.prepare_root(tmp_path / "next.json", RootChanges(), for_aktualizr=True)
 
-    assert killed_at("twinlock.repository.publishing.root_ceremony.hand_out", prepare, monkeypatch) == KILLED
+    assert killed_at("twinlock.repository.publishing.root_ceremony.begin_ceremony", prepare, monkeypatch) == KILLED
     assert private_keys(filled)
     assert private_keys(filled) <= recorded(filled)
     ImageRepository.open(filled.path, clock=clock).refresh()

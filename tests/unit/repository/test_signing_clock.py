@@ -235,7 +235,7 @@ def test_the_attested_time_of_a_director_stops_a_clock_that_is_ahead(
     with director:
         _beside(director, honest_then_ahead)
     clock.turn(hours=13)
-    with caplog.at_level(logging.WARNING, logger="twinlock.repository.clock"):
+    with caplog.at_level(logging.WARNING, logger="twinlock.repository.signing.clock_record"):
         assert filled.refresh().changed  # nobody answers there any more: it shows, and stops nothing
     assert address in caplog.text
     filled.set_time_source(None)

@@ -32,7 +32,7 @@ from twinlock.cli.signing.root_commands import (
 )
 
 if TYPE_CHECKING:
-    from twinlock.repository.publishing.root_cancelling import Cancelled
+    from twinlock.repository.publishing.root_cancelling import CancelledRoot
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
 PROFILES = ("tuf", "aktualizr")
@@ -166,7 +166,7 @@ def show_roles_command(out: Output, directory: Path) -> None:
     out.result({"roles": roles}, table(("ROLE", "MUST SIGN", "SCHEMES", "KEYS HERE"), rows))
 
 
-def _cancel(directory: Path, file: Path) -> Cancelled:
+def _cancel(directory: Path, file: Path) -> CancelledRoot:
     with open_director(directory) as opened:
         return opened.cancel_root(file)
 

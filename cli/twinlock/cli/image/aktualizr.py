@@ -48,7 +48,7 @@ PROFILES = ("aktualizr",)
     help="With --hand-over: the last day on which the old Root keys sign for stranded vehicles (default: two years).",
 )
 @click.option(
-    "--prepare", type=FILE, metavar="FILE", help="Only write the next root, in both forms, for others to sign."
+    "--prepare", type=FILE, metavar="FILE", help="Only write the next Root, in both forms, for others to sign."
 )
 @click.option(
     "--root-key",
@@ -77,13 +77,13 @@ def wire(  # noqa: PLR0913 - one parameter for each option
     """Publish in the wire profile PROFILE too, from now on: for vehicles that run aktualizr.
 
     Everything that is published, and what is staged, is published once in that form; the keys of root and targets must
-    be here. The profile gets as many root keys of its own as root has, in the same place: move them to their holders.
+    be here. The profile gets as many Root keys of its own as Root has, in the same place: move them to their holders.
     What those vehicles could not read is refused, with the reason, and nothing changes. Safe to repeat.
 
-    A repository that began the profile with an earlier version shares its root keys with the tuf chain. --hand-over gives
+    A repository that began the profile with an earlier version shares its Root keys with the tuf chain. --hand-over gives
     it its own; until then keys cannot be rotated. docs/cross-profile-roots.md explains why.
 
-    If root keys are in several places, --prepare writes a root for their holders to sign; image root publish then starts
+    If Root keys are in several places, --prepare writes a Root for their holders to sign; image root publish then starts
     the profile, or hands its chain over.
 
     \b
@@ -169,7 +169,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Take over an existing repository for aktualizr, so that deployed devices accept what is published next.
 
-    All of it is verified first; its root files, key ids and version numbers are kept. It is only read. An import that was
+    All of it is verified first; its Root files, key ids and version numbers are kept. It is only read. An import that was
     cut off is finished by repeating it. The keys are encrypted under a passphrase, which is asked for unless one is given;
     --keys-passphrase-file is for old keys that have another one.
 

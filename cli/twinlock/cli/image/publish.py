@@ -1,4 +1,4 @@
-"""The commands of ``twinlock image`` that sign: publish, delegate, accept, refresh, rotate, and root in several places."""
+"""The commands of ``twinlock image`` that sign: publish, delegate, accept, refresh, rotate, and Root in several places."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twinlock.repository.model.views import ClockView, PublishResult, StatusView
-    from twinlock.repository.publishing.root_cancelling import Cancelled
+    from twinlock.repository.publishing.root_cancelling import CancelledRoot
 
 
 @click.command()
@@ -281,7 +281,7 @@ def refresh(out: Output, directory: Path, *, within: str | None, passphrase_file
 @click.option("--kind", type=click.Choice(KEY_KINDS), help="The kind of the new keys (default: unchanged).")
 @DEMAND_OF_ROTATION
 @REPLACED_KEYS
-@click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next root to FILE, for others to sign.")
+@click.option("--prepare", type=FILE, metavar="FILE", help="Only write the next Root to FILE, for others to sign.")
 @passphrase_option
 @yes_option
 @output_options
@@ -298,11 +298,11 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     passphrase_file: Path | None,
     yes: bool,
 ) -> None:
-    """Replace the keys of ROLES and publish the result: a new root, signed by old and new keys, and what the roles sign.
+    """Replace the keys of ROLES and publish the result: a new Root, signed by old and new keys, and what the roles sign.
 
     Rotating snapshot and timestamp together also drops ended delegations from Snapshot.
 
-    With --prepare and no ROLES the next root has the same keys and a later expiry: a renewal where root keys are in
+    With --prepare and no ROLES the next Root has the same keys and a later expiry: a renewal where Root keys are in
     several places.
 
     Without --keys each role gets the same number and kinds of keys. T/N accepts the kinds of its last keys too, as in
@@ -319,7 +319,7 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     from twinlock.trust.errors.base import UsageError
 
     if not roles and (prepare is None or keys):
-        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews root unchanged")
+        raise UsageError(reason="name at least one role; without ROLES only --prepare FILE renews Root unchanged")
     repository = open_image_repository(directory, passphrase_file)
     plan = read_rotation(roles, keys=keys, kind=kind, demand=demand)
     if replaced:
@@ -338,7 +338,7 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
 
 @click.group(name="root")
 def root_group() -> None:
-    """Root with keys in several places: sign a prepared root, publish one that has all its signatures.
+    """Root with keys in several places: sign a prepared Root, publish one that has all its signatures.
 
     \b
     Example:
@@ -352,7 +352,7 @@ def _publish(out: Output, directory: Path, file: Path, passphrase_file: Path | N
     repository = open_image_repository(directory, passphrase_file)
     with own_input(hints=publish_hints("image", file)):
         publication = repository.publish_root(file, until=until.date() if until else None)
-    unchanged = f"the root in {file} is already published; publication {publication.version} is current"
+    unchanged = f"the Root in {file} is already published; publication {publication.version} is current"
     out.result(publication, _publication_lines(publication) if publication.changed else unchanged)
 
 
@@ -365,13 +365,13 @@ root_group.add_command(
         click.option(
             "--until",
             type=click.DateTime(("%Y-%m-%d",)),
-            help="For a root that hands the aktualizr chain over: see image wire --hand-over.",
+            help="For a Root that hands the aktualizr chain over: see image wire --hand-over.",
         ),
     )
 )
 
 
-def _cancel(directory: Path, file: Path) -> Cancelled:
+def _cancel(directory: Path, file: Path) -> CancelledRoot:
     return open_image_repository(directory, None).cancel_root(file)
 
 

@@ -49,4 +49,6 @@ def recover_clock_command(party: str, effect: str, recover: Recover) -> click.Co
 
 def highest_line(highest: datetime) -> str:
     """The line on the highest false time that was signed."""
-    return f"the highest false time was {highest:%Y-%m-%dT%H:%M:%SZ}; the new files stay valid beyond it"
+    from twinlock.trust.text.times import format_time
+
+    return f"the highest false time was {format_time(highest)}; the new files stay valid beyond it"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from twinlock.repository.model.views import RoleChange, RootView
-    from twinlock.repository.publishing.root_cancelling import Cancelled
+    from twinlock.repository.publishing.root_cancelling import CancelledRoot
     from twinlock.repository.publishing.root_signing import RootToSign
 
 
@@ -27,14 +27,14 @@ def sign_root_command(party: str) -> click.Command:
 
     @click.command(
         name="sign",
-        help="Add the signatures of the root keys in a directory to a prepared root. Nothing else is needed.\n\n"
+        help="Add the signatures of the Root keys in a directory to a prepared Root. Nothing else is needed.\n\n"
         "It shows every role, its keys and its threshold, those of the time source included, and what differs from the "
-        "root in force. Compare that; it signs once you agree.\n\n"
+        "Root in force. Compare that; it signs once you agree.\n\n"
         f"\b\nExample:\n  twinlock {party} root sign next-root.json --keys /media/key-2",
     )
     @click.argument("file", type=FILE)
-    @click.option("--keys", type=DIRECTORY, required=True, help="The directory of the root keys that are here.")
-    @click.option("--previous", type=FILE, help="The root it follows (default: the one in FILE).")
+    @click.option("--keys", type=DIRECTORY, required=True, help="The directory of the Root keys that are here.")
+    @click.option("--previous", type=FILE, help="The Root it follows (default: the one in FILE).")
     @passphrase_option
     @yes_option
     @output_options
@@ -53,7 +53,7 @@ def sign_root_command(party: str) -> click.Command:
                 out.note(line)
         signers = f"{counted(len(prepared.keyids), 'key')} in {keys} ({_short(prepared.keyids)})"
         out.confirm(
-            f"sign root {prepared.view.version} with {signers}", yes=yes, undo="A signature cannot be withdrawn."
+            f"sign Root {prepared.view.version} with {signers}", yes=yes, undo="A signature cannot be withdrawn."
         )
         with own_input():
             view = prepared.sign()
@@ -65,9 +65,9 @@ def sign_root_command(party: str) -> click.Command:
 def _lines_to_judge(prepared: RootToSign, party: str) -> Iterator[str]:
     """What a person judges before signing: the Root, and what it changes."""
     view = prepared.view
-    yield f"root {view.version} of the {party.capitalize()} repository in {prepared.path}, to be signed:"
+    yield f"Root {view.version} of the {party.capitalize()} repository in {prepared.path}, to be signed:"
     yield from _role_lines(view)
-    yield f"changes against root {prepared.before.version}, which is in force:"
+    yield f"changes against Root {prepared.before.version}, which is in force:"
     yield f"  expires {view.expires:%Y-%m-%d}; it was {prepared.before.expires:%Y-%m-%d}"
     for change in prepared.changes:
         yield f"  {change.role}: {'; '.join(_change_words(change))}"
@@ -103,7 +103,7 @@ def publish_root_command(
 
     @click.command(
         name="publish",
-        help=f"Publish a root that has all its signatures. {effect}\n\n"
+        help=f"Publish a Root that has all its signatures. {effect}\n\n"
         f"\b\nExample:\n  twinlock {party} root publish ./{party} next-root.json",
     )
     @click.argument("directory", type=DIRECTORY)
@@ -124,20 +124,22 @@ def quorum(threshold: int, count: int, *, post_quantum: bool) -> str:
 
 
 def publish_hints(party: str, file: Path) -> dict[str, str]:
-    """Remedies for a prepared root that cannot be published, by the code of the refusal."""
+    """Remedies for a prepared Root that cannot be published, by the code of the refusal."""
     return {
-        "threshold": f"other holders of root keys sign it first: `twinlock {party} root sign {file} --keys DIRECTORY`",
-        "rollback": f"another root of that number is already published; prepare the next one: `twinlock {party} rotate --prepare`",
-        "root-version": f"the prepared root does not follow the published one; prepare it again: `twinlock {party} rotate --prepare`",
+        "threshold": f"other holders of Root keys sign it first: `twinlock {party} root sign {file} --keys DIRECTORY`",
+        "rollback": f"another Root of that number is already published; prepare the next one: `twinlock {party} rotate --prepare`",
+        "root-version": f"the prepared Root does not follow the published one; prepare it again: `twinlock {party} rotate --prepare`",
         "expired": f"end it with `twinlock {party} root cancel DIRECTORY {file}`, then prepare the next one: "
         f"`twinlock {party} rotate --prepare FILE`",
     }
 
 
 def root_lines(view: RootView, file: Path, party: str = "image") -> Iterator[str]:
-    """A prepared root, for people."""
-    issued = f"issued {view.issued:%Y-%m-%dT%H:%M:%SZ}, " if view.issued else ""
-    yield f"root {view.version}, {issued}valid until {view.expires:%Y-%m-%d}, in {file}"
+    """A prepared Root, for people."""
+    from twinlock.trust.text.times import format_time
+
+    issued = f"issued {format_time(view.issued)}, " if view.issued else ""
+    yield f"Root {view.version}, {issued}valid until {view.expires:%Y-%m-%d}, in {file}"
     yield from _role_lines(view)
     yield f"signed by {_short(view.signed) or 'no key yet'}"
     yield (
@@ -161,15 +163,15 @@ def _role_lines(view: RootView) -> list[str]:
 
 
 def cancel_root_command(
-    party: str, cancel: Callable[[Path, Path], Cancelled], *options: Callable[[click.Command], click.Command]
+    party: str, cancel: Callable[[Path, Path], CancelledRoot], *options: Callable[[click.Command], click.Command]
 ) -> click.Command:
     """``twinlock PARTY root cancel``. ``cancel`` gets the directory and the file."""
 
     @click.command(
         name="cancel",
-        help="End the signing of a prepared root that lacks signatures or has expired. FILE is the copy that collected signatures.\n\n"
+        help="End the signing of a prepared Root that lacks signatures or has expired. FILE is the copy that collected signatures.\n\n"
         "The keys that were made for it are kept in `retired`: a copy with all signatures may exist elsewhere, and a vehicle "
-        "that accepts it follows only these. A root that has all its signatures is published instead; once it has expired it can "
+        "that accepts it follows only these. A Root that has all its signatures is published instead; once it has expired it can "
         "be cancelled.\n\n"
         f"\b\nExample:\n  twinlock {party} root cancel ./{party} next-root.json",
     )
@@ -178,7 +180,7 @@ def cancel_root_command(
     @yes_option
     @output_options
     def cancel_root(out: Output, directory: Path, file: Path, *, yes: bool) -> None:
-        out.confirm(f"end the signing of the root in {file}, which is then never published here", yes=yes)
+        out.confirm(f"end the signing of the Root in {file}, which is then never published here", yes=yes)
         with own_input():
             cancelled = cancel(directory, file)
         lines = [f"Root {cancelled.root} is no longer prepared; have every copy of its file destroyed"]

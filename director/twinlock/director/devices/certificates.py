@@ -19,6 +19,7 @@ from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.ways_out.key_changes import MAX_VALID_S
 from twinlock.trust.names import VehicleId
+from twinlock.trust.text.times import format_time
 
 SINGLE, SHARED, SERVER = "single", "shared", "server"
 
@@ -98,7 +99,7 @@ def note_issued(
     not_after = credential.certificate.not_valid_after_utc
     values = {**row, "issued_at": now, "not_after": not_after, "actor": actor}
     connection.execute(insert(schema.issued_certificates).values(**values))
-    detail = {**row, "notAfter": f"{not_after:%Y-%m-%dT%H:%M:%SZ}"}
+    detail = {**row, "notAfter": format_time(not_after)}
     vehicle = name if kind == SINGLE else None
     record_audit(connection, actor=actor, action="certificate", vehicle=vehicle, detail=detail, now=now)
 

@@ -26,7 +26,7 @@ from twinlock.trust.errors.metadata import LimitError, MalformedError
 from twinlock.trust.names import VehicleId
 from twinlock.trust.wire.json.cursor import Node
 
-log = logging.getLogger("twinlock.director.events")
+log = logging.getLogger("twinlock.director.devices.events")
 
 MAX_BYTES = 131_072  # some hundred events; the client halves a batch that is refused as too large
 MAX_PER_DAY = 10_000  # an update of a hundred ECUs gives four hundred; rows are kept forever

@@ -121,7 +121,7 @@ class UnknownActionError(UsageError):
     """An action that the audit never records. ``near`` are those with a similar name, or all where none is similar."""
 
     code = "unknown-action"
-    template = "the audit records no action {action}, but {near}"
+    template = "unknown action {action}; the audit records {near}"
     action: str
     near: tuple[str, ...]
 

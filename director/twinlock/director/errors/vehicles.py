@@ -113,6 +113,19 @@ class UnknownImageError(RefusalError):
     target: str
 
 
+class OrderMismatchError(TwinlockError):
+    """The trust engine reads another order in metadata that were just signed than the Director meant. Nothing was issued."""
+
+    code = "order-mismatch"
+    template = (
+        "nothing was issued for {vehicle}: by its new metadata it would install {approved}, but {ordered} was ordered"
+    )
+    hint = "this is a fault of Twinlock; report it with the output of `twinlock director explain` for this vehicle"
+    vehicle: str
+    approved: tuple[str, ...]
+    ordered: tuple[str, ...]
+
+
 class HostedImageError(RefusalError):
     """An assignment of an image that another host serves to a vehicle whose client asks the Image repository alone."""
 

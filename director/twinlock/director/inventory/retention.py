@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.trust.errors.base import UsageError
+from twinlock.trust.text.times import format_time
 
 _M, _R, _E = schema.manifests.c, schema.reports.c, schema.events.c
 
@@ -47,6 +48,6 @@ def prune_history(connection: Connection, before: datetime, *, actor: str, now: 
     deleted["deviceEvents"] = connection.execute(delete(reported).where(reported.c.received_at < before)).rowcount
     deleted["junk"] = connection.execute(delete(junk).where(junk.c.last_at < before)).rowcount
     connection.execute(delete(schema.pruning))
-    detail = {"before": f"{before:%Y-%m-%dT%H:%M:%SZ}", **deleted}
+    detail = {"before": format_time(before), **deleted}
     record_audit(connection, actor=actor, action="prune", detail=detail, now=now)
     return deleted

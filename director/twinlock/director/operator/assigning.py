@@ -38,7 +38,7 @@ class PreparedAssignment:
         """Store the assignments. Raises: ConflictError if the vehicle changed since it was planned."""
         if lock_vehicle(connection, self.vehicle) != self.revision:
             raise ConflictError(
-                what=f"the vehicle {self.vehicle}", reason="the vehicle reported or was reassigned meanwhile"
+                what=f"the vehicle {self.vehicle}", reason="a report came in, or other images were assigned"
             )
         put_assignments(connection, self.vehicle, self.images, actor=actor, now=now)
 

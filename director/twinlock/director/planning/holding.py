@@ -14,6 +14,7 @@ from twinlock.director.model.plan import PlanInputs
 from twinlock.director.model.software import Software, mentioned, read_software
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.names import EcuId
+from twinlock.trust.text.times import format_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def why_unknown(inputs: PlanInputs, ecu: EcuId) -> str:
     way_out = f"`twinlock director retire DIRECTORY {vehicle} {ecu}` removes it, `replace-ecu` replaces it"
     if known.out_of_order_since is not None:
         since = known.out_of_order_since
-        return f"{ecu} was declared out of order at {since:%Y-%m-%dT%H:%M:%SZ} until it reports ({way_out})"
+        return f"{ecu} was declared out of order at {format_time(since)} until it reports ({way_out})"
     if known.missing_since is None:
         return f"{ecu} has not reported yet"
-    return f"{ecu} has been missing from manifests since {known.missing_since:%Y-%m-%dT%H:%M:%SZ} ({way_out})"
+    return f"{ecu} has been missing from manifests since {format_time(known.missing_since)} ({way_out})"

@@ -24,24 +24,26 @@ from twinlock.director.signing.root_chains import RootChains
 from twinlock.director.signing.roots import (
     check_role,
     check_signing,
-    give_keys,
     next_root,
     own_key_changes,
     plan_of,
+    replace_keys,
     verify_successor,
 )
 from twinlock.repository.errors import RootPreparedError
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.model.views import RootView
-from twinlock.repository.publishing.root_cancelling import Cancelled, cancel_prepared, keeping_signatures
+from twinlock.repository.publishing.root_cancelling import CancelledRoot, cancel_prepared, keeping_signatures
 from twinlock.repository.publishing.root_ceremony import (
+    begin_ceremony,
     carry_previous,
     check_new_file,
-    hand_out,
-    take_apart,
+    end_published,
+    separate_forms,
 )
 from twinlock.repository.publishing.root_signing import check_repository, read_root_file
 from twinlock.repository.signing.sign import renew, root_authority
+from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.validity import STRANDED_FOR
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.names import DIRECTOR, ROOT
@@ -78,13 +80,13 @@ class RootKeeper(RootChains):
                 also[chain.name] = chain.follow(data, self._keyring, new, change=change, now=now)
             with new.leaving(RootPreparedError):
                 version = self._store(published, data, also, now)
-        self.retire_revoked(now)
+        self._retire_after_publishing(now)
         return version
 
     def prepare(self, now: datetime, plans: Mapping[str, KeyPlan | None], target: Path) -> RootView:
         """Write the next Root, with new keys by ``plans`` (None: as now), to ``target`` for others to sign.
 
-        The root keys that are here sign it; ``repository.publishing.root_signing.sign_root`` adds those that are elsewhere.
+        The Root keys that are here sign it; ``repository.publishing.root_signing.sign_root`` adds those that are elsewhere.
         Until it is published or cancelled no other Root of its number is.
         Raises: UsageError, ProfileError, RootPreparedError, PassphraseError, StorageError.
         """
@@ -99,7 +101,7 @@ class RootKeeper(RootChains):
                 chain.check_rotation((role,), plan)
         with self._keyring.new_keys() as new:
             for role, plan in plans.items():
-                give_keys(root, role, new, plan or plan_of(old, role))
+                replace_keys(root, role, new, plan or plan_of(old, role))
             period, lasting_from = self.settings.periods.root, self._lasting_from(now)
             renew(root, now, period, version=old.version + 1, lasting_from=lasting_from)
             metadata = Metadata(root)
@@ -112,7 +114,7 @@ class RootKeeper(RootChains):
                 detail = {"roles": list(plans), "version": root.version, "file": target.name}
                 self._audit("prepare-root", detail, now)
                 with new.leaving():
-                    return hand_out(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
+                    return begin_ceremony(self._prepared, target, metadata, old, new=new, keyring=self._keyring)
 
     def publish(self, now: datetime, path: Path) -> int:
         """Publish a prepared Root that has all its signatures, in every profile; returns its version.
@@ -124,9 +126,15 @@ class RootKeeper(RootChains):
         published = self._read()
         with keeping_signatures(self._prepared, path, published.signed):
             version = self._publish_prepared(published, now, path)
-        self._prepared.end_published(self._read().version)
-        self.retire_revoked(now)
+        end_published(self._prepared, lambda: self._read().version, "director")
+        self._retire_after_publishing(now)
         return version
+
+    def _retire_after_publishing(self, now: datetime) -> None:
+        """As ``retire_revoked``. A fault is logged: whatever opens the Director next repeats it."""
+        left = "revoked keys are still among the live ones; `twinlock director status` moves them once that is possible"
+        with following_publication(left):
+            self.retire_revoked(now)
 
     def _is_published(self, root: Root) -> bool:
         """Whether this very Root was published before."""
@@ -140,7 +148,7 @@ class RootKeeper(RootChains):
         if self._is_published(metadata.signed):
             return int(metadata.signed.version)
         self._prepared.check(published.version, metadata.signed)
-        data, translated = take_apart(metadata, path)
+        data, translated = separate_forms(metadata, path)
         verify_successor(published.current, data, now)
         trusted = bootstrap_repository(DIRECTOR, data).root.signed
         if trusted.issued is not None and trusted.issued > now:
@@ -158,13 +166,13 @@ class RootKeeper(RootChains):
         also = {chain.name: chain.accept((translated or {}).values(), now) for chain in chains}
         return self._store(published, data, also, now)
 
-    def cancel(self, now: datetime, path: Path) -> Cancelled:
+    def cancel(self, now: datetime, path: Path) -> CancelledRoot:
         """End the ceremony of a prepared Root; ``path`` is its file with the signatures that were collected.
 
         Raises: as ``repository.publishing.root_cancelling.cancel_prepared``.
         """
 
-        def record(cancelled: Cancelled) -> None:
+        def record(cancelled: CancelledRoot) -> None:
             self._audit("cancel-root", {"version": cancelled.root, "kept": list(cancelled.kept)}, now)
 
         with self._prepared.alone():
@@ -233,7 +241,10 @@ class RootKeeper(RootChains):
         # Last: what has been published decides, so a death in between costs nothing.
         if name not in self.settings.wires:
             self._change(replace(self.settings, wires=(*self.settings.wires, name)))
-            self._save(self.settings)
+            with following_publication(
+                f"{name} is not in the configuration; `twinlock director wire` adds it if it is repeated"
+            ):
+                self._save(self.settings)
         return translation.version_of(newest)
 
     def _begin(

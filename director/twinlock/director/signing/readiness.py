@@ -19,8 +19,9 @@ from twinlock.repository.serving.readiness import check_free_space, is_about_to_
 from twinlock.repository.signing.clock import issued_of
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.local import StorageError, TransportError
+from twinlock.trust.text.times import format_time
 
-log = logging.getLogger("twinlock.director.readiness")
+log = logging.getLogger("twinlock.director.signing.readiness")
 
 
 class Readiness:
@@ -60,7 +61,7 @@ class Readiness:
         check_signing(data, self._keyring, now)
         expires = Metadata[Root].from_bytes(data).signed.expires
         if expires - now <= ROOT_DUE or is_about_to_expire(expires, issued_of(data), now):
-            raise NotReadyError(reasons=(f"the Director's Root expires at {expires:%Y-%m-%dT%H:%M:%SZ}",))
+            raise NotReadyError(reasons=(f"the Director's Root expires at {format_time(expires)}",))
 
     def _check_image_repository(self, now: datetime) -> None:
         """Check that the verified files of the Image repository, by which the Director orders, are usable and not about to expire."""
@@ -71,5 +72,5 @@ class Readiness:
         files = {"root": trusted.root, "timestamp": trusted.timestamp, "snapshot": trusted.snapshot}
         for role, file in {**files, "targets": trusted.targets}.items():
             if file is not None and is_about_to_expire(file.signed.expires, file.signed.issued, now):
-                reason = f"the Image repository's {role} expires at {file.signed.expires:%Y-%m-%dT%H:%M:%SZ}"
+                reason = f"the Image repository's {role} expires at {format_time(file.signed.expires)}"
                 raise NotReadyError(reasons=(reason,))

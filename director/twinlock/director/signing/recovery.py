@@ -19,6 +19,7 @@ from twinlock.director.inventory.signing_marks import marks_of_issues, read_mark
 from twinlock.director.signing.published_roots import read_root
 from twinlock.repository.errors import NothingToRecoverError
 from twinlock.repository.signing.clock import BEHIND, ClockMarks, check_signing_clock, highest, issued_of
+from twinlock.trust.text.times import format_time
 
 _I, _V = schema.issues.c, schema.vehicles.c
 
@@ -59,7 +60,7 @@ def recover_clock(
         if not vehicles and (last is None or last <= now + BEHIND):
             raise NothingToRecoverError()
         write_marks(connection, ClockMarks(last=now, highest=false or now))
-        detail = {"highest": f"{false or now:%Y-%m-%dT%H:%M:%SZ}", "vehicles": len(vehicles)}
+        detail = {"highest": format_time(false or now), "vehicles": len(vehicles)}
         record_audit(connection, actor=actor, action="recover-clock", detail=detail, now=now)
         root_needed = _is_root_needed(connection, false or now, now)
     signed = []

@@ -68,7 +68,7 @@ def first_root(keyring: Keyring, new: NewKeys, plans: Mapping[str, KeyPlan], per
         check_role(role)
     root = Root(spec_version=SPEC_VERSION, consistent_snapshot=True)
     for role in ROTATABLE:
-        give_keys(root, role, new, plans.get(role, KeyPlan()))
+        replace_keys(root, role, new, plans.get(role, KeyPlan()))
     renew(root, now, periods.root, version=1)
     data = sign_file(ROOT, root, [root_authority(root, ROOT)], keyring)
     bootstrap_repository(DIRECTOR, data)
@@ -97,7 +97,7 @@ def next_root(
     new = Metadata[Root].from_bytes(current).signed
     for role in dict.fromkeys(rotate):
         check_role(role)
-        give_keys(new, role, new_keys or keyring, plan or plan_of(old, role))
+        replace_keys(new, role, new_keys or keyring, plan or plan_of(old, role))
     renew(new, now, periods.root, version=old.version + 1, lasting_from=lasting_from)
     data = sign_file(ROOT, new, [root_authority(old, ROOT), root_authority(new, ROOT)], keyring)
     verify_successor(current, data, now)
@@ -190,7 +190,7 @@ def plan_of(root: Root, role: str) -> KeyPlan:
     return KeyPlan.like(authority.keys.values(), authority.threshold, post_quantum=authority.post_quantum)
 
 
-def give_keys(root: Root, role: str, keyring: Keyring | NewKeys, plan: KeyPlan) -> None:
+def replace_keys(root: Root, role: str, keyring: Keyring | NewKeys, plan: KeyPlan) -> None:
     """Put new keys in place of a role's old ones, and drop old ones that no role uses.
 
     A demand for a post-quantum signature stays unless ``plan`` changes it. Raises: UsageError if it cannot be met.
@@ -202,7 +202,7 @@ def give_keys(root: Root, role: str, keyring: Keyring | NewKeys, plan: KeyPlan) 
     records = make_keys(keyring, role, plan.new_kinds(before))
     kept = [keyid for keyid in before if not plan.goes(keyid)]
     if role == TIME:
-        _give_time_keys(root, kept, records)
+        _replace_time_keys(root, kept, records)
     else:
         root.roles[role].keyids = [*kept, *(record.keyid for record in records)]
         root.roles[role].threshold = plan.threshold
@@ -227,7 +227,7 @@ def _keys_of(root: Root, role: str) -> dict[str, Key]:
     return root_authority(root, role).keys
 
 
-def _give_time_keys(root: Root, kept: Iterable[str], records: Iterable[KeyRecord]) -> None:
+def _replace_time_keys(root: Root, kept: Iterable[str], records: Iterable[KeyRecord]) -> None:
     made = list(records)
     root.keys.update({record.keyid: record.authoring_key for record in made})
     source = {"keyids": [*kept, *(record.keyid for record in made)], "threshold": 1}

@@ -13,6 +13,7 @@ from typing import Any
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from twinlock.director.catalogue.catalogue import Catalogue, stored_answer
+from twinlock.director.errors.vehicles import OrderMismatchError
 from twinlock.director.model.profiles import DirectorProfile, S
 from twinlock.director.model.records import Issue, VehicleRecord
 from twinlock.director.model.software import is_image
@@ -24,7 +25,6 @@ from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import refresh_repository
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.engine.verification import full_verification
-from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, IMAGE, SNAPSHOT, TARGETS, TIMESTAMP, EcuId, RepositoryName, RoleName
 from twinlock.trust.state.repository_map import plain_map
@@ -128,7 +128,7 @@ def verify_set(
     ``root`` is the newest Root in the vehicle's profile; the Image repository is read in the one that its catalogue is in.
     With ``catalogue`` both locks are tried, and the engine has to approve exactly the images that are ordered and not
     installed; without one (nothing is ordered) only the Director's files are.
-    Raises: RefusalError of every kind; ConflictError if the engine read another order than was meant.
+    Raises: RefusalError of every kind; OrderMismatchError if the engine reads another order than was meant.
     """
     director = restore_repository(DIRECTOR, {RoleName("root"): root, **in_force.files}, wire=request.profile.reader)
     vehicle = _as_vehicle(request)
@@ -150,12 +150,11 @@ def verify_set(
     approved = {image.ecu: image.entry.path for image in decision.approved}
     wanted = _wanted(request, vehicle.installed)
     if approved != wanted:
-        reason = f"a vehicle would install {_pairs(approved)}, and not {_pairs(wanted)}"
-        raise ConflictError(what=f"the order for {request.record.vehicle}", reason=reason)
+        raise OrderMismatchError(vehicle=request.record.vehicle, approved=_pairs(approved), ordered=_pairs(wanted))
 
 
-def _pairs(images: Mapping[EcuId, str]) -> str:
-    return ", ".join(f"{path} on {ecu}" for ecu, path in sorted(images.items())) or "nothing"
+def _pairs(images: Mapping[EcuId, str]) -> tuple[str, ...]:
+    return tuple(f"{path} on {ecu}" for ecu, path in sorted(images.items())) or ("nothing",)
 
 
 def _wanted(request: SigningRequest, installed: Mapping[EcuId, InstalledImage]) -> dict[EcuId, str]:

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from twinlock.director.inventory import schema
 from twinlock.director.model.records import ATTACK, FAILURE, NOTICE, REFUSAL
+from twinlock.trust.text.times import format_time
 
 _SEVEREST_FIRST = (ATTACK, FAILURE, REFUSAL, NOTICE)
 _E, _U = schema.events.c, schema.ecus.c
@@ -34,7 +35,7 @@ class EventSummary:
 
     def sentence(self, vehicle: str) -> str:
         """What happened where, and how often if more than once."""
-        often = f" ({self.count} events, the newest at {self.newest:%Y-%m-%dT%H:%M:%SZ})" if self.count > 1 else ""
+        often = f" ({self.count} events, the newest at {format_time(self.newest)})" if self.count > 1 else ""
         return f"{self.code} on {self.ecu or vehicle}{often}: {self.detail}"
 
 

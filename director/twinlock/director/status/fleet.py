@@ -20,6 +20,7 @@ from twinlock.director.model.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, O
 from twinlock.director.status.event_summary import EventSummary, summarize_events
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.reports import MissingEcuError
+from twinlock.trust.text.times import format_time
 
 OK, WAITING_STATE, SILENT, FAILING, ATTACKED, RETIRED = "ok", "waiting", "silent", "failing", "attacked", "retired"
 STATES = (ATTACKED, FAILING, SILENT, WAITING_STATE, OK, RETIRED)  # the most severe first
@@ -111,7 +112,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
             )
         seen = row.last_manifest_at  # one that never reported waits: it may still be at the factory
         if seen is not None and now - seen > SILENT_AFTER:
-            reasons[SILENT] = (f"no manifest since {seen:%Y-%m-%dT%H:%M:%SZ}",)
+            reasons[SILENT] = (f"no manifest since {format_time(seen)}",)
         reasons[WAITING_STATE] = _waiting(row, decided.get(row.vehicle), unconfirmed.get(row.vehicle))
         states[row.vehicle] = _most_severe(row, reasons)
     return states
@@ -145,7 +146,7 @@ def _sentences(vehicle: str, events: list[EventSummary]) -> tuple[str, ...]:
 
 def _waiting(vehicle: Any, decision: Any, unconfirmed: str | None) -> tuple[str, ...]:
     if vehicle.last_manifest_at is None:
-        return (f"it has not reported since it was registered at {vehicle.registered_at:%Y-%m-%dT%H:%M:%SZ}",)
+        return (f"it has not reported since it was registered at {format_time(vehicle.registered_at)}",)
     if decision is not None and decision.outcome in (HELD, WAITING):
         return tuple(decision.reasons)
     if decision is not None and decision.outcome == ORDERED and unconfirmed is not None:
@@ -155,6 +156,6 @@ def _waiting(vehicle: Any, decision: Any, unconfirmed: str | None) -> tuple[str,
 
 def _most_severe(vehicle: Any, reasons: Mapping[str, tuple[str, ...]]) -> VehicleState:
     if vehicle.retired_at is not None:
-        return VehicleState(state=RETIRED, reasons=(f"since {vehicle.retired_at:%Y-%m-%dT%H:%M:%SZ}",))
+        return VehicleState(state=RETIRED, reasons=(f"since {format_time(vehicle.retired_at)}",))
     state = next((state for state in STATES if reasons[state]), OK)
     return VehicleState(state=state, reasons=tuple(reason for state in STATES for reason in reasons[state]))

@@ -93,6 +93,11 @@ def is_attached(metadata: Metadata[Root]) -> bool:
     return form.NAME in metadata.unrecognized_fields
 
 
+def attached_form(metadata: Metadata[Root]) -> Any:
+    """The member that holds the other form, with its signatures, as the file has it; None if there is none."""
+    return metadata.unrecognized_fields.get(form.NAME)
+
+
 def is_hand_over(metadata: Metadata[Root]) -> bool:
     """Whether publishing the Root hands the chain of its other form over to Root keys of its own."""
     if not is_attached(metadata):

@@ -116,7 +116,7 @@ def take_over(
     with locked(path / ".init.lock"):
         _check_unused(workspace, wires)
         plan.keep_keys(workspace)
-        plan.give_root_keys(workspace)
+        plan.replace_root_keys(workspace)
         plan.keep_images(workspace)
         if read_begun(workspace).newest is None:
             _publish_as_found(workspace, plan)
@@ -170,8 +170,8 @@ class _Plan:
         for role, public, private in self.held:
             workspace.keyring.adopt(role, public, private)
 
-    def give_root_keys(self, workspace: Workspace) -> None:
-        """Give our chain Root keys of its own, as many as the old one has, so that no Root of one fits into the other."""
+    def replace_root_keys(self, workspace: Workspace) -> None:
+        """Have our chain use new Root keys of its own, as many as the old one has, so that no Root of one fits into the other."""
         role = self.root.roles[ROOT]
         wanted = KeyPlan(count=len(role.keyids), threshold=role.threshold)
         records = ensure_keys(workspace.keyring, workspace.keyring, ROOT, wanted)

@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,8 @@ def announced(records: Iterable[KeyRecord]) -> Iterator[None]:
             flush_directory(place)
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # what was published is in force; the next command finds the record and removes it
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 

@@ -11,8 +11,11 @@ from twinlock.repository.publishing.publish import begin_publishing, commit
 from twinlock.repository.publishing.rotation import current_authority
 from twinlock.repository.signing.clock import ClockMarks
 from twinlock.repository.signing.clock_record import find_future_signatures, record_recovery
+from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
+from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import ROOT, RoleName
+from twinlock.trust.text.times import format_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +48,12 @@ def recover_clock(workspace: Workspace, *, actor: str) -> ClockRecovery:
             candidate.renew(role)
     record_recovery(workspace, future, actor=actor, now=now)
     publication = commit(candidate, marks=ClockMarks(last=now, highest=future.highest))
-    after = state.after_publishing().published
-    expiries = {ROOT: after.trusted.root.signed.expires, **{role: it.signed.expires for role, it in after.walk()}}
-    short = tuple(role for role, expires in expiries.items() if expires <= future.highest)
+    short = tuple[str, ...]()
+    left_out = f"which files expire before {format_time(future.highest)} is not known; `twinlock image show` lists them"
+    with following_publication(left_out, StorageError):
+        after = state.after_publishing().published
+        expiries = {ROOT: after.trusted.root.signed.expires, **{role: it.signed.expires for role, it in after.walk()}}
+        short = tuple(role for role, expires in expiries.items() if expires <= future.highest)
     return ClockRecovery(
         publication=replace(publication, overdue=tuple(map(RoleName, left))),
         highest=future.highest,

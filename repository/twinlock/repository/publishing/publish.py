@@ -24,13 +24,20 @@ from twinlock.repository.store.object_names import (
     AKTUALIZR_NAMES,
     METADATA,
 )
-from twinlock.repository.store.publication_log import LogRecord, check_next, check_record, competing, publish_record
+from twinlock.repository.store.publication_log import (
+    LogRecord,
+    check_next,
+    check_record,
+    competing,
+    following_publication,
+    publish_record,
+)
 from twinlock.repository.workspace.draft import Draft, RoleEdits, editing_draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
-from twinlock.repository.workspace.state import RepositoryState, read_for_change
+from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.errors.local import ConflictError
+from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.names import RoleName
 
 log = logging.getLogger("twinlock.repository.publishing.publish")
@@ -49,6 +56,13 @@ def begin_publishing(workspace: Workspace) -> RepositoryState:
     except TwinlockError as error:
         log.warning("revoked keys are still among the live ones, and the next command tries again: %s", error)
     return state
+
+
+def retire_after_publishing(workspace: Workspace, *, verified: frozenset[str]) -> None:
+    """Retire what the last publication revoked (``retire_revoked``). A fault is logged: the next command that publishes repeats it."""
+    left = "revoked keys are still among the live ones; `twinlock image publish` moves them once that is possible"
+    with following_publication(left):
+        retire_revoked(read_state(workspace), verified=verified)
 
 
 def publish_draft(workspace: Workspace) -> PublishResult:
@@ -72,7 +86,7 @@ def plan_draft(candidate: NextPublication, draft: Draft) -> tuple[RoleName, ...]
 
 
 def discharge(workspace: Workspace, draft: Draft, waiting: tuple[RoleName, ...]) -> None:
-    """Forget the edits of ``draft``, which are published now, except those that wait."""
+    """Forget the edits of ``draft``, which are published now, except those that wait. A fault is logged."""
     done = Draft(
         {
             role: RoleEdits(edits.images, {n: edit for n, edit in edits.delegations.items() if n not in waiting})
@@ -81,7 +95,8 @@ def discharge(workspace: Workspace, draft: Draft, waiting: tuple[RoleName, ...])
         draft.accepted,
         draft.others,
     )
-    with editing_draft(workspace.draft_path) as current:
+    left = "its edits are still staged; `twinlock image publish` forgets them once that is possible"
+    with following_publication(left), editing_draft(workspace.draft_path) as current:
         current.discharge(done)
 
 
@@ -118,7 +133,11 @@ def commit(
             with _prepared(profiles, record):
                 keep_marks(workspace, marks.signed(candidate.now))
                 publish_record(workspace.store, record)
-    candidate.state.after_publishing()  # remembers what was seen, so that a store that goes back in time is noticed
+    left = "what the store shows is not kept for comparison; `twinlock image publish` keeps it once that is possible"
+    with following_publication(
+        left, StorageError
+    ):  # not StoreTamperedError: the store shows something else than was published
+        candidate.state.after_publishing()  # remembers what was seen, so that a store that goes back in time is noticed
     named = (name for name in record.files if not name.startswith(AKTUALIZR_NAMES))
     files = tuple(sorted(name.removeprefix(METADATA) for name in named))
     return PublishResult(version=record.version, files=files, waiting=waiting, unchecked=unchecked)

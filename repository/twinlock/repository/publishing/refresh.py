@@ -34,11 +34,11 @@ def refresh_due(
             overdue.append(view.role)
         elif only is None or view.role in only:
             candidate.renew(view.role)
+    waiting = PreparedRoot(workspace.path).find(published.root.signed.version)
     if not candidate.changed:
         publication = PublishResult(version=published.version, files=(), changed=False)
     else:
         publication = commit(candidate)
-    waiting = PreparedRoot(workspace.path).find(published.root.signed.version)
     return replace(publication, overdue=tuple(overdue), prepared_root=None if waiting is None else waiting.version)
 
 

@@ -17,28 +17,34 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.io.files.durable import replace_file
 from twinlock.repository.errors import RootCompleteError
 from twinlock.repository.keys.keyring import Keyring
-from twinlock.repository.publishing.root_signing import count_signatures, read_root_file, tallies_of
+from twinlock.repository.publishing.root_signing import (
+    check_same_form,
+    count_signatures,
+    read_root_file,
+    tallies_of,
+    unsigned_content,
+)
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
 from twinlock.repository.workspace.state import read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import TwinlockError, UsageError
 
 
-class Cancelled(NamedTuple):
+class CancelledRoot(NamedTuple):
     """The number that is free again, and the keys that were made for it, ``kept`` in ``retired``."""
 
     root: int
     kept: tuple[str, ...]
 
 
-def cancel_root(workspace: Workspace, path: Path) -> Cancelled:
+def cancel_root(workspace: Workspace, path: Path) -> CancelledRoot:
     """Cancel the Root that was prepared here; ``path`` is its file with the signatures that were collected.
 
     Raises: as ``cancel_prepared``.
@@ -58,26 +64,32 @@ def cancel_prepared(
     *,
     now: datetime,
     used: Iterable[str],
-    record: Callable[[Cancelled], None] = lambda _: None,
-) -> Cancelled:
+    record: Callable[[CancelledRoot], None] = lambda _: None,
+) -> CancelledRoot:
     """Forget the Root that is prepared after ``current``, and put the keys aside that were made for it, but those ``used``.
 
     The caller has read ``current`` inside ``prepared.alone()``. One that was recorded as cancelled and interrupted is finished in any case.
-    ``record`` is called with the result before anything changes; what it raises ends the cancelling.
-    Raises: UsageError if ``path`` is not that Root; RootCompleteError, with the complete file, if it has all its signatures and is valid at ``now``:
+    ``record`` is called with the result before anything changes; what it raises ends the cancelling. A refused cancelling only
+    keeps the copy that it was given, if that is more complete.
+    Raises: UsageError if ``path`` is not that Root, in all its forms; RootCompleteError, with the complete file, if it has all its signatures and is valid at ``now``:
     vehicles take it, and it can be published.
     """
     root, metadata = prepared.find(current.version), read_root_file(path)
     if root is None or root.to_dict() != metadata.signed.to_dict():
         raise UsageError(reason=f"{path} is not a Root that was prepared here and waits to be published")
+    kept = read_root_file(prepared.path)
+    check_same_form(metadata, kept, path)
     whole = path if count_signatures(metadata, current).missing == 0 else prepared.path
-    complete = _is_complete((metadata, read_root_file(prepared.path)), current)
-    _keep_most_complete(prepared, metadata, current)
+    complete = _is_complete((metadata, kept), current)
     if complete and now < root.expires and not prepared.is_cancelled(root):
+        _keep_most_complete(prepared, metadata, current)
         raise RootCompleteError(version=root.version, path=str(whole))
     made = sorted(set(prepared.keyids()) - set(used))
-    cancelled = Cancelled(root.version, kept=tuple(made))
+    cancelled = CancelledRoot(root.version, kept=tuple(made))
     record(cancelled)
+    _keep_most_complete(
+        prepared, metadata, current
+    )  # where a crash comes before the end, the next cancelling judges by it
     prepared.cancel(root)
     keyring.retire(made)
     prepared.end()
@@ -101,7 +113,7 @@ def keeping_signatures(prepared: PreparedRoot, path: Path, read_current: Callabl
 
 
 def _is_complete(copies: Iterable[Metadata[Root]], before: Root) -> bool:
-    """Whether ``copies`` of one Root that follows ``before`` have all its signatures between them."""
+    """Whether ``copies`` of one Root that follows ``before``, with the same other form, have all its signatures between them."""
     tallies = [list(tallies_of(copy, before)) for copy in copies]
     return not any(
         same[0][0].missing(frozenset[str]().union(*(signed for _, signed in same)))
@@ -116,14 +128,7 @@ def _keep_most_complete(prepared: PreparedRoot, offered: Metadata[Root], current
     is not kept.
     """
     kept = read_root_file(prepared.path)
-    if _unsigned(offered.to_dict()) != _unsigned(kept.to_dict()):
+    if unsigned_content(offered.to_dict()) != unsigned_content(kept.to_dict()):
         return
     if count_signatures(offered, current).missing < count_signatures(kept, current).missing:
         replace_file(prepared.path, offered.to_bytes(), max_bytes=MAX_PREPARED_BYTES)
-
-
-def _unsigned(value: Any) -> Any:
-    """JSON without the members named ``signatures``."""
-    if isinstance(value, dict):
-        return {name: _unsigned(member) for name, member in value.items() if name != "signatures"}
-    return [_unsigned(item) for item in value] if isinstance(value, list) else value

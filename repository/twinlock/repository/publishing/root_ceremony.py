@@ -1,7 +1,7 @@
 """Root with keys in different places: prepare the next Root here, have it signed elsewhere, publish it when it is whole.
 
     1. prepare   where the repository is: the next Root with the wanted changes, signed by the keys that are here
-    2. sign      (``root_signing.py``) wherever other root keys are, as often as needed; the file travels, keys do not
+    2. sign      (``root_signing.py``) wherever other Root keys are, as often as needed; the file travels, keys do not
     3. publish   where the repository and the online keys are
 
 Where the repository publishes for aktualizr too, the file carries both forms and every signer signs both. It also carries
@@ -12,7 +12,7 @@ A signer never signs bytes that it cannot read as Root: both python-tuf and the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -36,8 +36,8 @@ from twinlock.repository.keys.public_keys import Json, authoring_keys
 from twinlock.repository.model.views import PublishResult, RootView
 from twinlock.repository.publishing.aktualizr_profile import handing_over, last_day
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import begin_publishing, commit
-from twinlock.repository.publishing.revoked_keys import online_keys, retire_revoked
+from twinlock.repository.publishing.publish import begin_publishing, commit, retire_after_publishing
+from twinlock.repository.publishing.revoked_keys import online_keys
 from twinlock.repository.publishing.root_signing import (
     PREVIOUS,
     check_repository,
@@ -50,8 +50,9 @@ from twinlock.repository.signing.clock_record import signing_marks
 from twinlock.repository.signing.named_keys import OWN_ROOT
 from twinlock.repository.signing.sign import SigningAuthority, renew, root_authority
 from twinlock.repository.store.object_names import root_object
+from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.prepared_root import MAX_PREPARED_BYTES, PreparedRoot
-from twinlock.repository.workspace.state import RepositoryState, read_state
+from twinlock.repository.workspace.state import RepositoryState
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
@@ -92,7 +93,7 @@ def prepare_root(
     *,
     for_aktualizr: bool = False,
 ) -> RootView:
-    """Write the next Root to ``target``, signed by those root keys that are held here, and show what it lacks.
+    """Write the next Root to ``target``, signed by those Root keys that are held here, and show what it lacks.
 
     ``for_aktualizr``: publishing it shall begin to publish for aktualizr, whose first Root it is. Where that chain is
     published already and shares its Root keys with ours, it is handed over to keys of its own, and nothing
@@ -137,10 +138,10 @@ def prepare_root(
                 raise ConflictError(what="the repository", reason="another process published a Root")
             prepared.check(before.version)
             with new.leaving():
-                return hand_out(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
+                return begin_ceremony(prepared, target, metadata, before, new=new, keyring=workspace.keyring)
 
 
-def hand_out(
+def begin_ceremony(
     prepared: PreparedRoot, target: Path, metadata: Metadata[Root], before: Root, *, new: NewKeys, keyring: Keyring
 ) -> RootView:
     """Sign the next Root with the keys that are here, record that it is prepared, and write it to ``target``.
@@ -169,10 +170,10 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     metadata = read_root_file(path)
     check_repository(metadata.signed, path, IMAGE)
     if _is_published(state, metadata.signed):
-        PreparedRoot(workspace.path).end_published(published.root.signed.version)
+        end_published(PreparedRoot(workspace.path), lambda: published.root.signed.version, "image")
         return PublishResult(version=published.version, files=(), changed=False)
     hands_over = is_hand_over(metadata)
-    data, other = take_apart(metadata, path)
+    data, other = separate_forms(metadata, path)
     context = Context(repository=IMAGE, now=state.now, limits=DEFAULT_LIMITS, wire=TUF, policy=LAX)
     check_next_root(data, trusted=published.trusted.root, context=context)
     new = metadata.signed
@@ -191,9 +192,16 @@ def publish_root(workspace: Workspace, path: Path, *, until: date | None = None)
     if all(not set(old.roles[role].keyids) & set(new.roles[role].keyids) for role in (SNAPSHOT, TIMESTAMP)):
         forget_unreachable(candidate)
     publication = commit(candidate, profiles=open_profiles(state, chosen=writer) if writer else profiles)
-    PreparedRoot(workspace.path).end_published(new.version)
-    retire_revoked(read_state(workspace), verified=verified)
+    end_published(PreparedRoot(workspace.path), lambda: new.version, "image")
+    retire_after_publishing(workspace, verified=verified)
     return publication
+
+
+def end_published(prepared: PreparedRoot, read_newest: Callable[[], int], party: str) -> None:
+    """Forget the prepared Root, which is published now by ``party`` ("image" or "director"). A fault is logged."""
+    left = f"the file of the prepared Root is still kept; `twinlock {party} root publish` deletes it if it is repeated"
+    with following_publication(left):
+        prepared.end_published(read_newest())
 
 
 def _is_published(state: RepositoryState, root: Root) -> bool:
@@ -293,7 +301,7 @@ def carry_previous(metadata: Metadata[Root], before: Metadata[Root]) -> None:
     metadata.unrecognized_fields[PREVIOUS] = before.to_dict()
 
 
-def take_apart(metadata: Metadata[Root], path: Path) -> tuple[bytes, dict[str, bytes] | None]:
+def separate_forms(metadata: Metadata[Root], path: Path) -> tuple[bytes, dict[str, bytes] | None]:
     """What to publish of a prepared Root: its file, and those of its other form by name. Raises: as ``detach``."""
     other = detach(metadata)
     carried = metadata.unrecognized_fields.pop(PREVIOUS, None)

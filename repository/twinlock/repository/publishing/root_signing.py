@@ -18,6 +18,7 @@ from twinlock.io.files.durable import replace_file
 from twinlock.io.files.operator_files import read_operator_file
 from twinlock.repository.aktualizr.ceremony import (
     Demand,
+    attached_form,
     attached_keyids,
     attached_tallies,
     own_root_before,
@@ -207,6 +208,26 @@ def count_signatures(metadata: Metadata[Root], before: Root) -> RootView:
         post_quantum=tuple(role for role, authority in roles.items() if authority.post_quantum),
         lacks_post_quantum=lacks_post_quantum,
     )
+
+
+def check_same_form(offered: Metadata[Root], kept: Metadata[Root], path: Path) -> None:
+    """Check that ``offered``, which was read from ``path``, carries the same other form as ``kept``, signatures apart.
+
+    Raises: UsageError.
+    """
+    if unsigned_content(attached_form(offered)) != unsigned_content(attached_form(kept)):
+        reason = (
+            f"{path} is not the Root that was prepared here: its member `aktualizr` was changed or removed, and its "
+            "signatures cannot be counted; give the file as its signers returned it"
+        )
+        raise UsageError(reason=reason)
+
+
+def unsigned_content(value: Any) -> Any:
+    """JSON without the members named ``signatures``."""
+    if isinstance(value, dict):
+        return {name: unsigned_content(member) for name, member in value.items() if name != "signatures"}
+    return [unsigned_content(item) for item in value] if isinstance(value, list) else value
 
 
 def check_repository(root: Root, path: Path, expected: RepositoryName) -> None:

@@ -27,8 +27,8 @@ from twinlock.repository.keys.keyring import KeyPlan, KeyRecord, Keyring
 from twinlock.repository.keys.new_keys import make_keys
 from twinlock.repository.model.views import PublishResult
 from twinlock.repository.publishing.profiles import open_profiles
-from twinlock.repository.publishing.publish import begin_publishing, commit
-from twinlock.repository.publishing.revoked_keys import keys_named_by, online_keys, retire_revoked
+from twinlock.repository.publishing.publish import begin_publishing, commit, retire_after_publishing
+from twinlock.repository.publishing.revoked_keys import keys_named_by, online_keys
 from twinlock.repository.signing.named_keys import NamedKey
 from twinlock.repository.signing.sign import SigningAuthority, keyids_of, root_authority
 from twinlock.repository.workspace.state import read_state
@@ -73,7 +73,7 @@ def rotate_roles(workspace: Workspace, roles: Iterable[str], plan: KeyPlan | Non
         if ROOT in plans and not plans[ROOT].replacing:
             profiles = tuple(profile.with_new_root_keys(new, plans[ROOT]) for profile in profiles)
         publication = commit(candidate, profiles=profiles, keys=new)
-    retire_revoked(read_state(workspace), verified=verified)
+    retire_after_publishing(workspace, verified=verified)
     return publication
 
 

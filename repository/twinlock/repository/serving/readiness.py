@@ -20,7 +20,7 @@ from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, RoleName
-from twinlock.trust.text.times import parse_time
+from twinlock.trust.text.times import format_time, parse_time
 
 LONGEST_NOTICE = timedelta(days=7)
 """How long before its expiry a file with a long life counts as about to expire; others for a quarter of their life."""
@@ -96,7 +96,7 @@ def _expiring(store: ObjectStore, now: datetime) -> Iterator[str]:
         expires, issued = _time(signed["expires"]), _time(signed.get("issued"))
         if expires is not None and is_about_to_expire(expires, issued, now):
             verb = "expired" if expires <= now else "expires"
-            yield f"{role} {verb} at {expires:%Y-%m-%dT%H:%M:%SZ}"
+            yield f"{role} {verb} at {format_time(expires)}"
 
 
 def _newest_root(store: ObjectStore) -> str:

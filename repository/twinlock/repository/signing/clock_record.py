@@ -34,7 +34,7 @@ from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.text.times import format_time, parse_time
 
-log = logging.getLogger("twinlock.repository.clock")
+log = logging.getLogger("twinlock.repository.signing.clock_record")
 
 _MARKS, _SOURCE = "clock.json", "time-source.json"
 _MAX_BYTES = 2_000_000

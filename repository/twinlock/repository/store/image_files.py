@@ -84,25 +84,30 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: FileDiges
             store.replace_from(first, _Watched(stream, source, measured))
     for name in others:
         if not store.copy_new(first, name) and not _is_sound(store, name, measured):
-            _replace_by(store, first, store, name)
+            _replace_by(store, first, name)
 
 
 def copy_image(source: ObjectSource, store: ObjectStore, name: str, measured: FileDigest) -> None:
-    """Take the object ``name`` over from ``source`` if it has one; one of ours that was damaged is replaced.
+    """Take the object ``name`` over from ``source``, unless ours is what was measured; one of ours that was damaged is replaced.
 
-    Raises: StorageError, also if ours is not what was measured afterwards.
+    The bytes are measured while they are copied, so that what is stored is what was judged before.
+    Raises: UsageError if the source changed since; StorageError, also where neither has what was measured.
     """
+    if store.stat(name) is not None and _is_sound(store, name, measured):
+        return
     stream = source.open(name)
-    if stream is not None:
-        with stream:
-            created = store.put_new_from(name, stream)
+    if stream is None:
+        check_stored(store, name, measured)
+        return
+    with stream:
+        created = store.put_new_from(name, _Watched(stream, name, measured))
         if not created and not _is_sound(store, name, measured):
-            _replace_by(source, name, store, name)
-    check_stored(store, name, measured)
+            stream.seek(0)
+            store.replace_from(name, _Watched(stream, name, measured))
 
 
-def _replace_by(source: ObjectSource, sound: str, store: ObjectStore, damaged: str) -> None:
-    stream = source.open(sound)
+def _replace_by(store: ObjectStore, sound: str, damaged: str) -> None:
+    stream = store.open(sound)
     if stream is None:
         raise StorageError(path=sound, operation="read", reason="no such object")
     with stream:
@@ -164,11 +169,11 @@ def _only(digest: FileDigest, wanted: FileDigest) -> FileDigest:
 class _Watched:
     """A file that refuses to end if what was read is not what was measured before: it changed in between."""
 
-    def __init__(self, stream: BinaryIO, source: Path, measured: FileDigest) -> None:
+    def __init__(self, stream: BinaryIO, source: Path | str, measured: FileDigest) -> None:
         self._stream = stream
         self._source = source
         self._measured = measured
-        self._digests = [hashlib.new(algorithm) for algorithm in measured.hashes]
+        self._digests = [hashlib.new(algorithm) for algorithm in measured.hashes if algorithm in ALGORITHMS]
         self._length = 0
 
     def read(self, size: int, /) -> bytes:
@@ -176,7 +181,7 @@ class _Watched:
         self._length += len(chunk)
         for digest in self._digests:
             digest.update(chunk)
-        if not chunk:
+        if not chunk or self._length > self._measured.length:  # gigabytes are not copied where a few bytes were signed
             self._check()
         return chunk
 

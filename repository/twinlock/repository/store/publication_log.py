@@ -14,6 +14,7 @@ same result however often that is done. Timestamp is the last, or only Root come
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +24,12 @@ from twinlock.io.files.records import Record, RecordError, plain, read_record
 from twinlock.repository.errors import StoreTamperedError
 from twinlock.repository.store.interface import ObjectStore, StoredObject
 from twinlock.repository.store.object_names import AKTUALIZR, METADATA, TIMESTAMP_OBJECT, publication_object
-from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.local import ConflictError, StorageError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
+
+log = logging.getLogger("twinlock.repository.store.publication_log")
 
 _FORMAT = 1
 _MAX_RECORD_BYTES = 1 << 30
@@ -62,7 +65,20 @@ def publish_record(store: ObjectStore, record: LogRecord) -> None:
     if not store.put_new(publication_object(record.version), _encode(record)):
         raise _conflict(record.version)
     _apply(store, record)
-    _prune(store, record.version)
+    with following_publication("an old record is still in `publications`, where it does no harm: delete it by hand"):
+        _prune(store, record.version)
+
+
+@contextmanager
+def following_publication(left: str, faults: type[TwinlockError] = TwinlockError) -> Iterator[None]:
+    """Log one of ``faults`` inside the block with what is ``left`` and the command that finishes it.
+
+    A publication that is in force is not reported as failed: its operator would make it a second time.
+    """
+    try:
+        yield
+    except faults as error:
+        log.warning("the publication is in force, but %s (%s)", left, error)
 
 
 def check_next(store: ObjectStore, record: LogRecord) -> None:
