@@ -106,7 +106,7 @@ def test_the_audit_is_narrowed_down_to_what_an_auditor_asks(fleet: Director) -> 
 
 @pytest.mark.parametrize(
     ("asked", "near"),
-    [("rotate", ("root",)), ("revoke", ("revoke-certificate",)), ("rekey", ("change-key",)), ("zzz", ACTIONS)],
+    [("rotate", ("root",)), ("revoke", ("revoke-certificate",)), ("rekey", ("change-key",)), ("zzz", ())],
 )
 def test_an_action_that_the_audit_never_records_is_answered_with_those_near_it(
     fleet: Director, asked: str, near: tuple[str, ...]
@@ -115,7 +115,8 @@ def test_an_action_that_the_audit_never_records_is_answered_with_those_near_it(
     error = json.loads(result.stdout)["error"]
     assert (result.exit_code, error["code"], error["fields"]["action"]) == (2, "unknown-action", asked)
     assert set(near) <= set(error["fields"]["near"])
-    assert error["message"].startswith(f"unknown action {asked}; the audit records ")
+    assert error["message"].startswith(f"unknown action {asked}; known ones include ")
+    assert len(error["fields"]["near"]) == 8
     for action in ACTIONS:
         fleet.audit(action=action)
 

@@ -118,10 +118,10 @@ class UnfitRootError(UsageError):
 
 
 class UnknownActionError(UsageError):
-    """An action that the audit never records. ``near`` are those with a similar name, or all where none is similar."""
+    """An action that the audit never records. ``near`` are those with the most similar names."""
 
     code = "unknown-action"
-    template = "unknown action {action}; the audit records {near}"
+    template = "unknown action {action}; known ones include {near}"
     action: str
     near: tuple[str, ...]
 

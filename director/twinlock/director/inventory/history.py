@@ -116,7 +116,7 @@ def read_audit(
     """
     action = equal.get("action")
     if action is not None and action not in ACTIONS:
-        raise UnknownActionError(action=action, near=tuple(get_close_matches(action, ACTIONS, cutoff=0.5)) or ACTIONS)
+        raise UnknownActionError(action=action, near=tuple(get_close_matches(action, ACTIONS, n=8, cutoff=0.0)))
     columns = schema.audit.c
     query = select(schema.audit).order_by(columns.number.desc()).limit(limit)
     query = query.where(*(columns[name] == value for name, value in equal.items() if value is not None))

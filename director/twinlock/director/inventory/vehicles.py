@@ -25,6 +25,7 @@ from twinlock.director.model.records import (
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import EcuId, HardwareId, TargetPath, VehicleId, Verification
+from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.tuf.attestation import key_material
 
 _E = schema.ecus.c
@@ -151,7 +152,7 @@ def load_active_vehicle(connection: Connection, vehicle: str) -> VehicleRecord:
 def check_active(record: VehicleRecord) -> None:
     """Check that a vehicle is in service. Raises: RetiredVehicleError."""
     if record.retired_at is not None:
-        raise RetiredVehicleError(vehicle=record.vehicle, since=f"{record.retired_at:%Y-%m-%dT%H:%M:%SZ}")
+        raise RetiredVehicleError(vehicle=record.vehicle, since=format_time(record.retired_at))
 
 
 def find_vehicle(connection: Connection, vehicle: str) -> VehicleRecord | None:

@@ -139,7 +139,7 @@ class ManifestIntake:
                     manifest=number, vehicle=reading.record.vehicle, received_at=now, events=findings.events
                 )
         raise ConflictError(
-            what=f"the vehicle {vehicle}", reason="the vehicle kept changing while its manifest was checked"
+            what=f"the vehicle {vehicle}", reason="its manifest could not be stored between two changes"
         )
 
     def _read(self, manifest: UnverifiedManifest, vehicle: str) -> _Reading:

@@ -120,7 +120,7 @@ class MetadataIssuer:
             if made is not None:
                 return made
         raise ConflictError(
-            what=f"the vehicle {vehicle}", reason="the vehicle kept changing while its metadata was signed"
+            what=f"the vehicle {vehicle}", reason="its metadata could not be signed between two changes"
         )
 
     def _attempt(self, vehicle: str, now: datetime, *, force: bool) -> InForce | None:
