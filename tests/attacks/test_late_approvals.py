@@ -216,6 +216,65 @@ def test_an_order_withdrawn_during_the_download_is_not_carried_out(tmp_path: Pat
     drive(tmp_path, scenario)
 
 
+@pytest.mark.parametrize("withdrawn", [True, False])
+def test_keys_rotated_during_the_download_mean_a_new_verification_and_are_not_evidence(
+    tmp_path: Path, withdrawn: bool
+) -> None:
+    """A Director that meets a theft replaces its keys and withdraws what the thief ordered."""
+
+    async def scenario(car: Car) -> None:
+        director, before = car.world.director, car.slot_bytes()
+
+        def rotate() -> None:
+            if withdrawn:
+                director.withdraw(GATEWAY.ecu)
+            for role in ("targets", "snapshot", "timestamp"):
+                director.rotate(role)
+            director.publish()
+
+        slowly(car, rotate)
+        result = await car.primary.update_cycle()
+        assert (result.problems, result.notices) == ((), ())
+        assert car.primary._services.state.events() == []
+        if withdrawn:
+            assert (result.outcome, result.installed, result.approved) == (Outcome.UP_TO_DATE, (), ())
+            assert car.slot_bytes() == before
+        else:
+            assert result.outcome is Outcome.UPDATED
+            assert car.paths() == {GATEWAY.ecu: GATEWAY.path(1)}
+
+    drive(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("withdrawn", [True, False])
+def test_a_refused_root_at_the_last_look_is_evidence_and_hides_no_withdrawal(tmp_path: Path, withdrawn: bool) -> None:
+    async def scenario(car: Car) -> None:
+        director, before = car.world.director, car.slot_bytes()
+        root = f"/vehicles/{VIN}/metadata/2.root.json"
+
+        async def junk(_request: web.Request) -> web.Response:
+            return web.Response(body=b"{}")
+
+        def lie() -> None:
+            car.servers.lies[root] = junk
+            if withdrawn:
+                director.withdraw(GATEWAY.ecu)
+                director.publish("targets")
+
+        slowly(car, lie)
+        result = await car.primary.update_cycle()
+        events = car.primary._services.state.events()
+        assert ("malformed", "last-look") in {(stored.evidence.code, stored.evidence.step) for stored in events}
+        if withdrawn:  # the full verification meets the same Root, and ends the cycle
+            assert (result.installed, car.slot_bytes()) == ((), before)
+            assert [(problem.step, problem.error.code) for problem in result.problems] == [(Step.METADATA, "malformed")]
+        else:
+            assert (result.outcome, result.problems) == (Outcome.UPDATED, ())
+            assert [notice.code for notice in result.notices] == ["malformed"]
+
+    drive(tmp_path, scenario)
+
+
 def test_metadata_that_expire_during_the_download_end_the_approval(tmp_path: Path) -> None:
     """Where the Director cannot be reached for a last look, the approval's own expiry decides."""
 

@@ -161,9 +161,10 @@ class UpdateCycle:
         raise ConflictError(what="the order for this vehicle", reason=reason)
 
     async def _take_last_look(self, decision: Decision) -> bool:
-        """Whether the Director has published anything since, by its Timestamp. If that is unavailable or refused, the approval is valid until its own expiry."""
+        """Whether the Director has published anything since, by its Root and Timestamp. If they are unavailable or refused, the approval is valid until its own expiry."""
         services, config = self.services, self.services.config
         self._step = Step.LAST_LOOK
+        refused: list[RefusalError] = []
         steps = is_superseded(
             decision.repositories[DIRECTOR],
             config.vehicle,
@@ -177,11 +178,13 @@ class UpdateCycle:
                 fetch=services.fetcher.fetch,
                 elsewhere=services.fetcher.elsewhere,
                 persist=services.state.persist,
-                notices=self.notices,
+                notices=refused,
             )
         except (RefusalError, TransportError) as error:
             self.last_look.append(error)
             return False
+        finally:
+            self.last_look += refused
 
     async def _complete_begun(self) -> None:
         """Install our own image of a bundle that was begun, if a crash interrupted it and its deadline has not passed.

@@ -95,7 +95,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
             return (yield from cap_floors(trusted, context))
         if rotations == context.limits.root_rotations:
             break
-        root = yield from _next_root(data, trusted, context)
+        root = yield from accept_next_root(data, trusted, context)
         trusted, command = follow_root(trusted, root, context)
         yield command
         yield from note_issued(root.signed, ROOT, context)
@@ -107,7 +107,8 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
     )
 
 
-def _next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Steps[Verified[Root]]:
+def accept_next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Steps[Verified[Root]]:
+    """The Root that follows the trusted one: ``data``, or the copy of another place. Raises: see ``accept_from_any``."""
     version = trusted.root.signed.version + 1
     name = context.wire.file_name(ROOT, version)
     fetched = Fetch(context.repository, ROOT, version, name, bound(context, ROOT))
