@@ -108,7 +108,7 @@ class UpdateCycle:
         """Step 3 (5.4.2.3): fetch metadata and verify it fully."""
         self._step = Step.METADATA
         services, config = self.services, self.services.config
-        vehicle = self._vehicle()
+        vehicle = await in_thread(self._vehicle)  # the installer reads the ECU
         trusted = TrustedVehicle(map=services.map, repositories=services.state.repositories(services.map.repositories))
         decision = await run_verification(
             full_verification(
@@ -197,7 +197,7 @@ class UpdateCycle:
             if services.approvals.unfinished(own) is None:
                 return
             running = await in_thread(running_image, own, services.installer, services.state)
-            entry = services.approvals.completable(own, running, self._stored_orders)
+            entry = await in_thread(services.approvals.completable, own, running, self._stored_orders)
             source = None if entry is None else await in_thread(services.staging.find, entry)
             if entry is not None and source is not None:
                 installed = await in_thread(services.installer.install, entry, source)
