@@ -24,6 +24,7 @@ from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from twinlock.trust.errors.base import Kind, UsageError
+from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.metadata import ExpiredError, RollbackError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
@@ -271,6 +272,31 @@ def test_a_refused_root_at_the_last_look_is_evidence_and_hides_no_withdrawal(tmp
         else:
             assert (result.outcome, result.problems) == (Outcome.UPDATED, ())
             assert [notice.code for notice in result.notices] == ["malformed"]
+
+    drive(tmp_path, scenario)
+
+
+def test_a_director_that_orders_again_during_each_download_ends_the_cycle_with_the_last_order_that_was_tried(
+    tmp_path: Path,
+) -> None:
+    async def scenario(car: Car) -> None:
+        world, before = car.world, car.slot_bytes()
+        fetched: list[str] = []
+
+        def order_the_next(path: str, _done: int, _total: int) -> None:
+            if path not in fetched:
+                fetched.append(path)
+                world.release()
+                only_the_gateway(world)
+
+        result = await car.primary.update_cycle(progress=order_the_next)
+        assert fetched == [GATEWAY.path(release) for release in (1, 2, 3)]
+        (problem,) = result.problems
+        assert (problem.step, type(problem.error)) == (Step.LAST_LOOK, ConflictError)
+        assert (result.correlation_id, [item.image.path for item in result.approved]) == ("urn:test:3", fetched[-1:])
+        assert car.slot_bytes() == before
+        assert (await car.primary.update_cycle()).outcome is Outcome.UPDATED
+        assert car.paths() == {GATEWAY.ecu: GATEWAY.path(4)}
 
     drive(tmp_path, scenario)
 

@@ -150,13 +150,14 @@ class UpdateCycle:
 
     async def _carry_out(self, decision: Decision) -> None:
         """Steps 4 to 7. Starts over if the Director has published new metadata before the first write."""
-        for _ in range(_LOOKS):
+        for look in range(_LOOKS):
+            if look:
+                decision = await self._verify(self.services.clock.now())
             files = await self._download(decision)
             wants = await self._inform_secondaries(decision)
             if not decision.approved or not await self._take_last_look(decision):
                 await self._install(decision, files, wants)
                 return
-            decision = await self._verify(self.services.clock.now())
         reason = f"the Director published newer metadata at each of {_LOOKS} checks, so nothing was installed"
         raise ConflictError(what="the order for this vehicle", reason=reason)
 
