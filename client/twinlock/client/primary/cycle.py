@@ -43,6 +43,7 @@ from twinlock.client.net.images import Progress, download_image, image_urls
 from twinlock.client.primary.driver import run_verification
 from twinlock.client.primary.installation_report import installation_report
 from twinlock.client.primary.manifest_step import send_manifest
+from twinlock.client.primary.secondary_bundles import Links
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.primary.time_step import take_time
 from twinlock.client.storage.needed_files import unneeded_files
@@ -72,6 +73,7 @@ class UpdateCycle:
     now: datetime | None = None
     reported: bool = False
     _step: Step = Step.MANIFEST
+    _links: Links = field(default_factory=dict)
 
     async def run(self) -> CycleResult:
         """Run the steps. Refusals and failures are in the result and are not raised."""
@@ -254,7 +256,7 @@ class UpdateCycle:
         self._step = Step.SECONDARY_METADATA
         assert self.decision is not None
         return await services.secondaries.pass_metadata(
-            self.decision, services.map, services.fetcher, self.problems, ecus=ecus
+            self.decision, services.map, services.fetcher, self.problems, ecus=ecus, links=self._links
         )
 
     async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:
