@@ -27,7 +27,7 @@ from twinlock.trust.errors.usage import FirstContactError, ForeignMetadataError,
 from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
-from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName, VehicleId
 from twinlock.trust.policy import LAX, STRICT, Policy
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -101,8 +101,16 @@ def test_a_directors_root_given_for_the_image_repository() -> None:
     assert caught.value.fields() == {"repository": "image", "reason": reason}
 
 
-def test_a_root_without_a_source_of_time_may_be_a_directors() -> None:
-    assert check_given_root(DIRECTOR, first_root(image_repository())).root.signed.time_source is None
+def test_an_image_repositorys_root_given_for_the_director() -> None:
+    with pytest.raises(GivenRootError) as caught:
+        check_given_root(DIRECTOR, first_root(image_repository(owner="another")))
+    reason = "it names no source of time, as a Director's does; give the Root of the Director, or swap the two files"
+    assert caught.value.fields() == {"repository": "director", "reason": reason}
+
+
+def test_a_root_without_a_source_of_time_may_be_a_directors_in_another_profile() -> None:
+    anchor = check_given_root(DIRECTOR, first_root(image_repository(AKTUALIZR_WIRE)), wire=AKTUALIZR)
+    assert anchor.root.signed.time_source is None
 
 
 @pytest.mark.parametrize("name", [DIRECTOR, IMAGE])
@@ -113,8 +121,8 @@ def test_what_is_not_a_root_is_refused_under_the_name_of_its_repository(name: Re
 
 
 def test_one_root_for_both_repositories() -> None:
-    root = first_root(image_repository())
-    both = check_given_root(DIRECTOR, root), check_given_root(IMAGE, root)
+    root = first_root(image_repository(AKTUALIZR_WIRE))  # of which a Director need not name a source of time
+    both = [check_given_root(name, root, wire=AKTUALIZR) for name in (DIRECTOR, IMAGE)]
     with pytest.raises(GivenRootError) as caught:
         check_given_roots(*both)
     reason = "it is given for the Director as well; each repository has a Root of its own"
@@ -135,7 +143,7 @@ def meet(
 ) -> tuple[str, ...]:
     """The warnings, as the function for the repository of ``anchor`` gives them."""
     if anchor.name == DIRECTOR:
-        return drive(meet_director(anchor, now, location=URL), place.answer)
+        return drive(meet_director(anchor, now, location=URL, vehicle=VehicleId(VIN)), place.answer)
     return drive(meet_image_repository(anchor, now, location=URL, policy=policy), place.answer)
 
 
@@ -164,7 +172,7 @@ def test_a_repository_of_the_root_given(make: Make, wire: Wire) -> None:
     assert meet(given(repository), place) == ()
     assert place.fetches[:2] == [root_fetch(repository, version) for version in (1, 2)]
     below = [fetch.role for fetch in place.fetches[2:]]
-    assert below == ([] if repository.name == "director" else ["timestamp", "snapshot", "targets"])
+    assert below == (["timestamp"] if repository.name == "director" else ["timestamp", "snapshot", "targets"])
 
 
 @pytest.mark.parametrize("make", [director, image_repository])
@@ -277,6 +285,7 @@ def test_a_director_whose_newest_root_has_expired_is_a_warning() -> None:
     anchor = given(repository)
     repository.clock = lambda: START + timedelta(days=30)
     repository.rotate("root")
+    del repository.files["timestamp.json"]  # the vehicle is not registered yet
     over = START + timedelta(days=30) + LIFETIMES["root"]
     assert meet(anchor, Places(repository.files), now=over - timedelta(seconds=1)) == ()
     warning = f"{URL}: its newest Root expired at {over:%Y-%m-%dT%H:%M:%SZ}; renew it"
