@@ -222,7 +222,7 @@ def _check_fresh(report: EcuReport, record: VehicleRecord, knowledge: Knowledge,
     """The report with the counter that is stored: above every one that this key of this ECU used before."""
     ecu = record.ecus[report.ecu]
     if report.ecu in knowledge.spent:
-        raise ReportReplayError(ecu=report.ecu, field="report", reason="it was counted before")
+        raise ReportReplayError(ecu=report.ecu, field="report", reason="the same report was counted before")
     if report.nonce is not None and (report.ecu, report.nonce) in knowledge.nonces:
         reason = f"its nonce {report.nonce} was used before"
         raise ReportReplayError(ecu=report.ecu, field="nonce", reason=reason, offered=report.nonce, last=report.nonce)
