@@ -64,7 +64,7 @@ async def _primary(place: Path, clock: StageClock) -> AsyncIterator[Mapping[str,
             return (await primary.update_cycle()).as_json()
 
         async def installed() -> dict[str, Any]:
-            return image_as_json(primary.installed()[primary.config.ecu.ecu])
+            return image_as_json((await asyncio.to_thread(primary.installed))[primary.config.ecu.ecu])
 
         yield {"cycle": cycle, "installed": installed}
 

@@ -24,6 +24,7 @@ from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, VIN, Part, World
 from twinlock.trust.errors.base import Kind, UsageError
+from twinlock.trust.errors.local import ConflictError
 from twinlock.trust.errors.metadata import ExpiredError, RollbackError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
@@ -212,6 +213,90 @@ def test_an_order_withdrawn_during_the_download_is_not_carried_out(tmp_path: Pat
         only_the_gateway(world)
         assert (await car.primary.update_cycle()).outcome is Outcome.UPDATED
         assert car.paths() == {GATEWAY.ecu: GATEWAY.path(2)}
+
+    drive(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("withdrawn", [True, False])
+def test_keys_rotated_during_the_download_mean_a_new_verification_and_are_not_evidence(
+    tmp_path: Path, withdrawn: bool
+) -> None:
+    """A Director that meets a theft replaces its keys and withdraws what the thief ordered."""
+
+    async def scenario(car: Car) -> None:
+        director, before = car.world.director, car.slot_bytes()
+
+        def rotate() -> None:
+            if withdrawn:
+                director.withdraw(GATEWAY.ecu)
+            for role in ("targets", "snapshot", "timestamp"):
+                director.rotate(role)
+            director.publish()
+
+        slowly(car, rotate)
+        result = await car.primary.update_cycle()
+        assert (result.problems, result.notices) == ((), ())
+        assert car.primary._services.state.events() == []
+        if withdrawn:
+            assert (result.outcome, result.installed, result.approved) == (Outcome.UP_TO_DATE, (), ())
+            assert car.slot_bytes() == before
+        else:
+            assert result.outcome is Outcome.UPDATED
+            assert car.paths() == {GATEWAY.ecu: GATEWAY.path(1)}
+
+    drive(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("withdrawn", [True, False])
+def test_a_refused_root_at_the_last_look_is_evidence_and_hides_no_withdrawal(tmp_path: Path, withdrawn: bool) -> None:
+    async def scenario(car: Car) -> None:
+        director, before = car.world.director, car.slot_bytes()
+        root = f"/vehicles/{VIN}/metadata/2.root.json"
+
+        async def junk(_request: web.Request) -> web.Response:
+            return web.Response(body=b"{}")
+
+        def lie() -> None:
+            car.servers.lies[root] = junk
+            if withdrawn:
+                director.withdraw(GATEWAY.ecu)
+                director.publish("targets")
+
+        slowly(car, lie)
+        result = await car.primary.update_cycle()
+        events = car.primary._services.state.events()
+        assert ("malformed", "last-look") in {(stored.evidence.code, stored.evidence.step) for stored in events}
+        if withdrawn:  # the full verification meets the same Root, and ends the cycle
+            assert (result.installed, car.slot_bytes()) == ((), before)
+            assert [(problem.step, problem.error.code) for problem in result.problems] == [(Step.METADATA, "malformed")]
+        else:
+            assert (result.outcome, result.problems) == (Outcome.UPDATED, ())
+            assert [notice.code for notice in result.notices] == ["malformed"]
+
+    drive(tmp_path, scenario)
+
+
+def test_a_director_that_orders_again_during_each_download_ends_the_cycle_with_the_last_order_that_was_tried(
+    tmp_path: Path,
+) -> None:
+    async def scenario(car: Car) -> None:
+        world, before = car.world, car.slot_bytes()
+        fetched: list[str] = []
+
+        def order_the_next(path: str, _done: int, _total: int) -> None:
+            if path not in fetched:
+                fetched.append(path)
+                world.release()
+                only_the_gateway(world)
+
+        result = await car.primary.update_cycle(progress=order_the_next)
+        assert fetched == [GATEWAY.path(release) for release in (1, 2, 3)]
+        (problem,) = result.problems
+        assert (problem.step, type(problem.error)) == (Step.LAST_LOOK, ConflictError)
+        assert (result.correlation_id, [item.image.path for item in result.approved]) == ("urn:test:3", fetched[-1:])
+        assert car.slot_bytes() == before
+        assert (await car.primary.update_cycle()).outcome is Outcome.UPDATED
+        assert car.paths() == {GATEWAY.ecu: GATEWAY.path(4)}
 
     drive(tmp_path, scenario)
 

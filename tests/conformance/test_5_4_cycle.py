@@ -17,7 +17,7 @@ from twinlock.client.ecu.provision import EcuPlan, provision_primary, provision_
 from twinlock.client.model.results import Outcome
 from twinlock.client.primary.primary import Primary
 from twinlock.client.secondary.secondary import Secondary
-from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, World
+from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY, PARTS, VIN, World
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.model.ecu import InstalledImage
@@ -81,7 +81,7 @@ def test_the_primary_goes_through_its_seven_steps_in_order(tmp_path: Path, monke
         result = await car.primary.update_cycle()
         assert result.outcome is Outcome.UPDATED
         manifest, time = trace.first("/manifest"), trace.first("/time")
-        *metadata, look = [place for place, entry in enumerate(trace.seen) if "/metadata/" in entry]
+        *metadata, root, look = [place for place, entry in enumerate(trace.seen) if "/metadata/" in entry]
         images = [place for place, entry in enumerate(trace.seen) if "/image/targets/" in entry]
         steps = [
             (manifest, manifest),
@@ -96,7 +96,8 @@ def test_the_primary_goes_through_its_seven_steps_in_order(tmp_path: Path, monke
         ]
         assert len(images) == len(PARTS)
         assert trace.seen[look].endswith("/timestamp.json")  # the last look, before the first write
-        assert max(images) < look < trace.first("accept_image")
+        assert trace.seen[root].endswith(".root.json")
+        assert max(images) < root < look < trace.first("accept_image")
         for (_, end), (begin, _) in pairwise(steps[:7]):
             assert end < begin, trace.seen
         assert trace.last("install") < trace.last("/manifest")
@@ -247,7 +248,7 @@ def test_after_its_first_cycle_an_ecu_holds_all_that_it_has_to(tmp_path: Path) -
 def test_an_ecu_without_its_state_key_or_map_does_not_start(tmp_path: Path) -> None:
     """5.4.1: nothing is trusted on first use."""
     world = World()
-    plan = EcuPlan(vehicle="VIN", ecu=GATEWAY.ecu, hardware_id=GATEWAY.hardware_id)
+    plan = EcuPlan(vehicle=VIN, ecu=GATEWAY.ecu, hardware_id=GATEWAY.hardware_id)
     for missing in ("state.db", "identity.pem", "map.json"):
         directory = tmp_path / missing
         config = provision_primary(directory, plan, roots(world))
@@ -263,7 +264,7 @@ def test_every_ecu_has_a_key_of_its_own(tmp_path: Path) -> None:
     world = World()
     keys = set()
     for number in range(4):
-        plan = EcuPlan(vehicle="VIN", ecu=f"ecu-{number}", hardware_id="hw-1")
+        plan = EcuPlan(vehicle=VIN, ecu=f"ecu-{number}", hardware_id="hw-1")
         made = provision_secondary(
             tmp_path / str(number), plan, roots(world), verification="full", listen="http://127.0.0.1:0"
         )

@@ -67,7 +67,7 @@ class TestVehicle:
 
         async def look() -> InstalledImage:
             async with self.open() as primary:
-                (image,) = primary.installed().values()
+                (image,) = (await asyncio.to_thread(primary.installed)).values()
                 return image
 
         return asyncio.run(look())

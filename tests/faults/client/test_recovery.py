@@ -25,6 +25,7 @@ from twinlock.client.secondary.secondary import Secondary
 from twinlock.client.storage.bundle import Bundle
 from twinlock.client.storage.database import bytes_column
 from twinlock.client.storage.state import TrustedState
+from twinlock.testing.simulator.director import DirectorSimulator
 from twinlock.testing.simulator.repository import RepositorySimulator
 from twinlock.testing.simulator.world import BRAKE, VIN, World
 from twinlock.trust.errors.base import RefusalError, UsageError
@@ -247,6 +248,8 @@ def _usable(config: Path) -> bool:
 
 def stranger(world: World, name: str) -> bytes:
     """A Root that is sound, and another repository's."""
+    if name == DIRECTOR:
+        return DirectorSimulator(world.keys, world.time, VIN, f"other-{name}").files["1.root.json"]
     return RepositorySimulator(f"other-{name}", world.keys, world.time).files["1.root.json"]
 
 

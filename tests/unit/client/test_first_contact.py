@@ -15,6 +15,8 @@ from tests.unit.client.test_commands import repositories, run, today
 from tests.unit.client.test_wire_commands import foreign
 from twinlock.testing.servers import Servers
 from twinlock.testing.simulator import world as simulated
+from twinlock.testing.simulator.keys import KeyPool
+from twinlock.testing.simulator.repository import RepositorySimulator
 from twinlock.testing.simulator.world import BRAKE, VIN, World
 
 __all__ = ["today"]  # an automatic fixture
@@ -169,6 +171,18 @@ def test_a_secondary_notices_swapped_roots_without_asking(tmp_path: Path) -> Non
             refused = await run(*secondary(tmp_path))
             assert (refused.exit_code, (tmp_path / "brake").exists()) == (2, False)
             assert "swap the two files" in refused.output
+
+    asyncio.run(scenario())
+
+
+def test_a_secondary_notices_another_image_repositorys_root_given_for_the_director(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with repositories(tmp_path) as (_world, _servers, _options):
+            other = RepositorySimulator("another", KeyPool(), World().time)
+            (tmp_path / "director.json").write_bytes(other.files["1.root.json"])
+            refused = await run(*secondary(tmp_path))
+            assert (refused.exit_code, (tmp_path / "brake").exists()) == (2, False)
+            assert "names no source of time" in " ".join(refused.output.split())
 
     asyncio.run(scenario())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from tests.unit.client.test_primary import RELEASE, drive, updated
 from tests.unit.client.vehicle import Car
 from twinlock.client.model.errors import SecondaryRefusedError, SecondaryTimeoutError
 from twinlock.client.storage.bundle import Bundle, max_bundle_bytes
+from twinlock.client.storage.needed_files import fetch_links
 from twinlock.testing.simulator.world import ADAS, BRAKE, GATEWAY
+from twinlock.trust.engine.commands import ABSENT, Absent, Fetch, FetchElsewhere
 from twinlock.trust.errors.images import EndlessDataError
 from twinlock.trust.errors.local import TransportError
 from twinlock.trust.errors.metadata import LimitError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import DIRECTOR, IMAGE, EcuId, Verification
+from twinlock.trust.wire.tuf.metadata import TUF
 
 BUNDLE_BYTES = max_bundle_bytes(Verification.FULL, DEFAULT_LIMITS)
 
@@ -98,6 +102,46 @@ def test_a_secondary_with_an_older_root_than_its_primary_gets_the_links_between(
 def forget_roots(car: Car, *, below: int) -> None:
     with car.primary._services.state._database.transaction("forget") as connection:
         connection.execute("DELETE FROM metadata WHERE role = 'root' AND version < ?", (below,))
+
+
+def test_the_links_are_fetched_once_in_a_cycle_for_all_secondaries_and_not_kept(tmp_path: Path) -> None:
+    """What a Secondary states decides how many Roots these are, so none may stay in the memory of its Primary."""
+
+    async def scenario(car: Car) -> None:
+        for repository in car.world.repositories.values():
+            repository.rotate("timestamp")
+            repository.publish_root()
+        car.world.refresh_all()
+        await updated(car)
+        forget_roots(car, below=3)
+        for ecu in (BRAKE.ecu, ADAS.ecu):
+            stating(car, ecu, roots={"director": 1})
+        link = car.servers.director_url.removeprefix(car.servers.base) + "/metadata/2.root.json"
+        before = [path for _, path in car.servers.asked].count(link)
+        for cycle in (1, 2):
+            bundles = recorded(car, BRAKE.ecu), recorded(car, ADAS.ecu)
+            assert (await car.primary.update_cycle()).problems == ()
+            for (bundle,) in bundles:
+                assert "2.root.json" in bundle.files[DIRECTOR]
+            assert [path for _, path in car.servers.asked].count(link) == before + cycle
+
+    drive(tmp_path, scenario)
+
+
+def test_a_link_is_read_up_to_the_bound_of_an_unlisted_root() -> None:
+    limits = DEFAULT_LIMITS._replace(unlisted_bytes=DEFAULT_LIMITS.root_bytes // 2)
+    asked: list[Fetch] = []
+
+    async def fetch(command: Fetch) -> Absent:
+        asked.append(command)
+        return ABSENT
+
+    async def elsewhere(_command: FetchElsewhere) -> None:
+        return None
+
+    links = fetch_links(DIRECTOR, range(2, 1, -1), b"", wire=TUF, limits=limits, fetch=fetch, elsewhere=elsewhere)
+    assert asyncio.run(links) == {}
+    assert [(command.version, command.max_bytes) for command in asked] == [(2, limits.unlisted_bytes)]
 
 
 def test_a_link_that_did_not_sign_the_next_is_not_forwarded(tmp_path: Path) -> None:

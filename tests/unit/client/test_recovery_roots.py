@@ -27,7 +27,7 @@ def test_wrong_roots_are_refused_and_the_right_ones_then_recover(tmp_path: Path,
     before = sorted(path.name for path in settings.state.parent.iterdir())
     with pytest.raises(GivenRootError) as caught:
         recover_state(settings, wrong, 1, world.now)
-    assert caught.value.repository == IMAGE
+    assert caught.value.repository == DIRECTOR
     assert settings.state.read_bytes() == b"damaged"
     assert sorted(path.name for path in settings.state.parent.iterdir()) == before
     right = {DIRECTOR: known.director_root, IMAGE: known.image_root}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from twinlock.client.storage.staging import Staging, verify_file
-from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError
+from twinlock.trust.errors.images import DigestError, EndlessDataError, LengthError, UnknownHashError
 from twinlock.trust.errors.local import StorageError, TransportError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import TargetPath
@@ -64,6 +64,14 @@ def test_every_listed_hash_is_checked(staging: Staging) -> None:
     with pytest.raises(DigestError) as refused:
         receive(staging, lying, DATA)
     assert refused.value.algorithm == "sha512"
+
+
+def test_an_image_with_a_hash_that_cannot_be_checked_is_not_received(staging: Staging) -> None:
+    entry = entry_of(DATA)
+    with pytest.raises(UnknownHashError) as refused:
+        staging.arrival(ImageEntry(entry.path, entry.length, {**entry.hashes, "blake9": "00"}))
+    assert refused.value.algorithm == "blake9"
+    assert list(staging.directory.iterdir()) == []
 
 
 def test_a_break_is_resumed_where_it_happened(staging: Staging) -> None:

@@ -81,8 +81,8 @@ def test_files_are_asked_for_where_the_profile_has_them(tmp_path: Path) -> None:
             "/image/delegations/acme.json",
         ]
         # The images, and the last look at whether the Director has published anything meanwhile.
-        assert set(got[9:-1]) == {f"/image/targets/{part.path(1)}" for part in PARTS}
-        assert got[-1] == f"{own}/timestamp.json"
+        assert set(got[9:-2]) == {f"/image/targets/{part.path(1)}" for part in PARTS}
+        assert got[-2:] == [f"{own}/2.root.json", f"{own}/timestamp.json"]
 
     tell(tmp_path, story)
 

@@ -70,7 +70,8 @@ def test_a_counter_of_the_primary_that_does_not_rise_is_a_replay(wired: Director
     data = van.manifest()
     accept(wired, data)
     refused = refuse(wired, data, ReportReplayError)
-    assert refused.fields() == {"ecu": "gw-7", "field": "counter", "offered": "2", "last": "2"}
+    reason = "its counter is 2, and the last one was 2"
+    assert refused.fields() == {"ecu": "gw-7", "field": "counter", "reason": reason, "offered": "2", "last": "2"}
     assert accept(wired, van.manifest()) == []
 
 
@@ -80,7 +81,8 @@ def test_a_primary_that_does_not_count_is_refused(wired: Director, van: Aktualiz
     refused = refuse(
         wired, van.manifest(reports={"gw-7": van.keys["gw-7"].envelope(report["signed"])}), ReportReplayError
     )
-    assert (refused.ecu, refused.offered) == ("gw-7", "(none)")
+    assert (refused.ecu, refused.offered) == ("gw-7", "")
+    assert str(refused) == "the report of gw-7 is not new: it has no counter, which a Primary's report needs to be new"
 
 
 def test_an_ecu_that_is_left_out_is_named(wired: Director, van: AktualizrVehicle) -> None:
@@ -172,6 +174,7 @@ def test_after_new_keys_the_counter_may_start_again_and_still_rises(wired: Direc
     assert refuse(wired, first, ReportReplayError).fields() == {
         "ecu": "gw-7",
         "field": "counter",
+        "reason": "its counter is 1, and the last one was 1",
         "offered": "1",
         "last": "1",
     }

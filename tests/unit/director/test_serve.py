@@ -81,7 +81,9 @@ def test_a_refused_manifest_is_answered_with_attack_clause_and_fields(fleet: Dir
             body = await problem(response, 422, "report-replay")
         assert body["attack"] == "replay"
         assert body["clause"] == "Uptane 2.1.0 5.3.2.1"
-        assert body["fields"] == {"ecu": "ecu-gw", "field": "counter", "offered": "1", "last": "1"}
+        reason = "its counter is 1, and the last one was 1"
+        assert body["fields"] == {"ecu": "ecu-gw", "field": "counter", "reason": reason, "offered": "1", "last": "1"}
+        assert body["detail"] == f"the report of ecu-gw is not new: {reason}"
 
     run(fleet, scenario)
 

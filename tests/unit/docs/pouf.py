@@ -92,7 +92,9 @@ def hash_bins() -> dict[str, Any]:
 
 def report_of_evidence() -> bytes:
     """A report that carries an event, as an ECU sends it."""
-    error = ReportReplayError(ecu="ecu-gw", field="counter", offered="3", last="3")
+    error = ReportReplayError(
+        ecu="ecu-gw", field="counter", reason="its counter is 3, and the last one was 3", offered="3", last="3"
+    )
     event = Evidence(
         id="1",
         kind=error.kind,

@@ -17,7 +17,10 @@ import twinlock.trust.errors.local
 import twinlock.trust.errors.metadata
 import twinlock.trust.errors.reports  # noqa: F401  (fills the tree)
 from twinlock.trust.errors.base import Attack, RefusalError, TwinlockError, UsageError
-from twinlock.trust.errors.metadata import ThresholdError
+from twinlock.trust.errors.images import CustomFieldError, HardwareError, ReleaseCounterError
+from twinlock.trust.errors.metadata import LimitError, ThresholdError
+from twinlock.trust.errors.reports import ReportReplayError
+from twinlock.trust.errors.usage import GivenRootError, NotPublishedError
 
 TIME = datetime(2030, 1, 1, tzinfo=UTC)
 SAMPLES: dict[Any, Any] = {str: "a{b}\u00e4", int: 7, datetime: TIME, tuple[str, ...]: ("k1", "k2"), bool: True}
@@ -35,12 +38,8 @@ REFUSALS = [cls for cls in CLASSES if issubclass(cls, RefusalError) and cls is n
 
 def sample(cls: type[TwinlockError]) -> TwinlockError:
     """An error of this class, every field filled by its type."""
-    hints = {
-        name: kind
-        for name, kind in typing.get_type_hints(cls).items()
-        if typing.get_origin(kind) is not typing.ClassVar
-    }
-    return cls(**{name: SAMPLES[kind] for name, kind in hints.items()})
+    hints = typing.get_type_hints(cls)
+    return cls(**{name: SAMPLES[hints[name]] for name in cls.field_names})
 
 
 def test_the_tree_is_there() -> None:
@@ -160,3 +159,51 @@ def test_a_named_mistake_has_the_fields_of_its_sentence_and_no_empty_reason() ->
 def test_a_plain_mistake_has_a_reason(values: dict[str, str]) -> None:
     with pytest.raises(TypeError):
         UsageError(**values)
+
+
+REPLAYED = {"ecu": "gw", "field": "counter", "reason": "its counter is 3, and the last one was 4"}
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ReportReplayError(**REPLAYED), "the report of gw is not new: its counter is 3, and the last one was 4"),
+        (
+            CustomFieldError(target="a.bin", repository="director", field="releaseCounter"),
+            "a.bin: its entry at the Director has no releaseCounter",
+        ),
+        (
+            CustomFieldError(target="a.bin", repository="image", field="mustAgree"),
+            "a.bin: its entry at the Image repository has no mustAgree",
+        ),
+        (
+            CustomFieldError(target="a.bin", repository="spare", field="mustAgree"),
+            "a.bin: its entry at the repository spare has no mustAgree",
+        ),
+        (
+            GivenRootError(repository="image", reason="why"),
+            "the Root given for the Image repository cannot be used: why",
+        ),
+        (
+            NotPublishedError(repository="director", location="http://h", reason="why"),
+            "the Director at http://h does not match the Root given: why",
+        ),
+        (
+            ReleaseCounterError(ecu="gw", target="a.bin", offered=1, installed=2),
+            "a.bin: release counter 1 is lower than 2, that of the image on gw",
+        ),
+        (
+            HardwareError(ecu="gw", target="a.bin", listed=("hw-1",), actual="hw-2"),
+            "a.bin is for hardware hw-1, but the hardware of gw is hw-2",
+        ),
+        (LimitError(what="report in bytes", value=7, limit=6), "report in bytes: 7; the limit is 6"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, TwinlockError) else "",
+)
+def test_the_parts_of_a_sentence_compose(error: TwinlockError, sentence: str) -> None:
+    assert str(error) == sentence
+    assert error.as_json()["fields"].get("repository", "x") in ("director", "image", "spare", "x")  # as given
+
+
+def test_a_replay_without_values_has_empty_ones() -> None:
+    assert ReportReplayError(**REPLAYED).fields() == REPLAYED | {"offered": "", "last": ""}

@@ -109,8 +109,16 @@ def test_a_directors_root_given_for_the_image_repository() -> None:
     assert caught.value.fields() == {"repository": "image", "reason": reason}
 
 
-def test_a_root_without_a_source_of_time_may_be_a_directors() -> None:
-    assert check_given_root(DIRECTOR, first_root(image_repository())).root.signed.time_source is None
+def test_an_image_repositorys_root_given_for_the_director() -> None:
+    with pytest.raises(GivenRootError) as caught:
+        check_given_root(DIRECTOR, first_root(image_repository(owner="another")))
+    reason = "it names no source of time, as a Director's does; give the Root of the Director, or swap the two files"
+    assert caught.value.fields() == {"repository": "director", "reason": reason}
+
+
+def test_a_root_without_a_source_of_time_may_be_a_directors_in_another_profile() -> None:
+    anchor = check_given_root(DIRECTOR, first_root(image_repository(AKTUALIZR_WIRE)), wire=AKTUALIZR)
+    assert anchor.root.signed.time_source is None
 
 
 @pytest.mark.parametrize("name", [DIRECTOR, IMAGE])
@@ -121,8 +129,8 @@ def test_what_is_not_a_root_is_refused_under_the_name_of_its_repository(name: Re
 
 
 def test_one_root_for_both_repositories() -> None:
-    root = first_root(image_repository())
-    both = check_given_root(DIRECTOR, root), check_given_root(IMAGE, root)
+    root = first_root(image_repository(AKTUALIZR_WIRE))  # of which a Director need not name a source of time
+    both = [check_given_root(name, root, wire=AKTUALIZR) for name in (DIRECTOR, IMAGE)]
     with pytest.raises(GivenRootError) as caught:
         check_given_roots(*both)
     reason = "it is given for the Director as well; each repository has a Root of its own"

@@ -41,7 +41,7 @@ def test_entries_that_are_in_order(entry: ImageEntry) -> None:
 @pytest.mark.parametrize(
     ("other", "found", "words"),
     [
-        ({"custom": {"targetFormat": "BINARY"}}, FILE, "it has no length, which only an OSTree commit may have"),
+        ({"custom": {"targetFormat": "BINARY"}}, FILE, "its length is 0, which only an OSTree commit may have"),
         ({"length": 1}, OSTREE, "it states a length of 1, and a commit has none"),
         ({"hashes": {"sha512": "00"}}, OSTREE, "it lists no sha256, which names the commit"),
     ],

@@ -143,8 +143,8 @@ def test_a_refused_copy_is_reported_and_the_next_place_asked(publisher: Publishe
     }
     assert isinstance(malformed, MalformedError)
     assert malformed.what == "image/timestamp"
-    # Why the first copy was left for another is its age, and that has not changed.
-    assert places.elsewhere == 3 * [FetchElsewhere(TIMESTAMP_FETCH, None)]
+    # The first copy was left for another because of its age, and each of the others because it was refused.
+    assert places.elsewhere == [FetchElsewhere(TIMESTAMP_FETCH, error) for error in (None, late, malformed)]
     assert timestamp_of(found) == (3, newer)
 
 

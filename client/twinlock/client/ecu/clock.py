@@ -133,7 +133,7 @@ class Clock:
         A refused attestation does not close it: anyone who can send one could otherwise stop every honest answer. A time before
         the last attested one is refused, unless a key that attested that one has been removed from the role since.
         ``dispute`` is called with the first refusal of an answer to each question, and never for an unsolicited one.
-        Raises: UnsolicitedTimeError, AttestationError, AttestationKeyError, MalformedError, LimitError; nothing changes then.
+        Raises: UnsolicitedTimeError, AttestationError, AttestationKeyError, MalformedError, LimitError; the time is what it was then.
         """
         question = self._answered(attestation)
         try:

@@ -78,4 +78,7 @@ def named_reset(state: TrustedState, ecu: EcuId) -> str | None:
 
 
 def _replay(report: EcuReport, last: int) -> ReportReplayError:
-    return ReportReplayError(ecu=report.ecu, field="counter", offered=str(report.counter), last=str(last))
+    reason = f"its counter is {report.counter}, and the last one was {last}"
+    return ReportReplayError(
+        ecu=report.ecu, field="counter", reason=reason, offered=str(report.counter), last=str(last)
+    )

@@ -14,7 +14,10 @@ Precondition = Callable[[ImageEntry], "str | None"]
 
 
 class Installer(Protocol):
-    """Puts a verified image into operation on one ECU. Methods block and run in a worker thread."""
+    """Puts a verified image into operation on one ECU.
+
+    Methods block. The cycle of a Primary and the server of a Secondary call them in a worker thread, one at a time.
+    """
 
     def installed(self) -> InstalledImage:
         """What the ECU runs, read from the ECU itself and not from memory. Raises: StorageError."""

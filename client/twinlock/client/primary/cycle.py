@@ -43,6 +43,7 @@ from twinlock.client.net.images import Progress, download_image, image_urls
 from twinlock.client.primary.driver import run_verification
 from twinlock.client.primary.installation_report import installation_report
 from twinlock.client.primary.manifest_step import send_manifest
+from twinlock.client.primary.secondary_bundles import Links
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.primary.time_step import take_time
 from twinlock.client.storage.needed_files import unneeded_files
@@ -72,6 +73,7 @@ class UpdateCycle:
     now: datetime | None = None
     reported: bool = False
     _step: Step = Step.MANIFEST
+    _links: Links = field(default_factory=dict)
 
     async def run(self) -> CycleResult:
         """Run the steps. Refusals and failures are in the result and are not raised."""
@@ -108,7 +110,7 @@ class UpdateCycle:
         """Step 3 (5.4.2.3): fetch metadata and verify it fully."""
         self._step = Step.METADATA
         services, config = self.services, self.services.config
-        vehicle = self._vehicle()
+        vehicle = await in_thread(self._vehicle)  # the installer reads the ECU
         trusted = TrustedVehicle(map=services.map, repositories=services.state.repositories(services.map.repositories))
         decision = await run_verification(
             full_verification(
@@ -150,20 +152,22 @@ class UpdateCycle:
 
     async def _carry_out(self, decision: Decision) -> None:
         """Steps 4 to 7. Starts over if the Director has published new metadata before the first write."""
-        for _ in range(_LOOKS):
+        for look in range(_LOOKS):
+            if look:
+                decision = await self._verify(self.services.clock.now())
             files = await self._download(decision)
             wants = await self._inform_secondaries(decision)
             if not decision.approved or not await self._take_last_look(decision):
                 await self._install(decision, files, wants)
                 return
-            decision = await self._verify(self.services.clock.now())
         reason = f"the Director published newer metadata at each of {_LOOKS} checks, so nothing was installed"
         raise ConflictError(what="the order for this vehicle", reason=reason)
 
     async def _take_last_look(self, decision: Decision) -> bool:
-        """Whether the Director has published anything since, by its Timestamp. If that is unavailable or refused, the approval is valid until its own expiry."""
+        """Whether the Director has published anything since, by its Root and Timestamp. If they are unavailable or refused, the approval is valid until its own expiry."""
         services, config = self.services, self.services.config
         self._step = Step.LAST_LOOK
+        refused: list[RefusalError] = []
         steps = is_superseded(
             decision.repositories[DIRECTOR],
             config.vehicle,
@@ -177,11 +181,13 @@ class UpdateCycle:
                 fetch=services.fetcher.fetch,
                 elsewhere=services.fetcher.elsewhere,
                 persist=services.state.persist,
-                notices=self.notices,
+                notices=refused,
             )
         except (RefusalError, TransportError) as error:
             self.last_look.append(error)
             return False
+        finally:
+            self.last_look += refused
 
     async def _complete_begun(self) -> None:
         """Install our own image of a bundle that was begun, if a crash interrupted it and its deadline has not passed.
@@ -194,7 +200,7 @@ class UpdateCycle:
             if services.approvals.unfinished(own) is None:
                 return
             running = await in_thread(running_image, own, services.installer, services.state)
-            entry = services.approvals.completable(own, running, self._stored_orders)
+            entry = await in_thread(services.approvals.completable, own, running, self._stored_orders)
             source = None if entry is None else await in_thread(services.staging.find, entry)
             if entry is not None and source is not None:
                 installed = await in_thread(services.installer.install, entry, source)
@@ -250,7 +256,7 @@ class UpdateCycle:
         self._step = Step.SECONDARY_METADATA
         assert self.decision is not None
         return await services.secondaries.pass_metadata(
-            self.decision, services.map, services.fetcher, self.problems, ecus=ecus
+            self.decision, services.map, services.fetcher, self.problems, ecus=ecus, links=self._links
         )
 
     async def _install(self, decision: Decision, files: Mapping[EcuId, Path], wants: Mapping[EcuId, bool]) -> None:

@@ -141,7 +141,10 @@ class Primary:
         await self._services.director.register(describe_ecus(self.config))
 
     def installed(self) -> dict[EcuId, InstalledImage]:
-        """What every ECU runs: this one as measured, the others as last reported."""
+        """What every ECU runs: this one as measured, the others as last reported.
+
+        It blocks while the installer reads the ECU, so call it from an event loop with ``asyncio.to_thread``.
+        """
         services = self._services
         return {services.config.ecu.ecu: services.installer.installed(), **services.secondaries.installed()}
 

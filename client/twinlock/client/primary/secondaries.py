@@ -18,7 +18,7 @@ from twinlock.client.model.party_faults import link_faults
 from twinlock.client.model.results import Problem, Step
 from twinlock.client.net.director import DirectorLink
 from twinlock.client.net.metadata import MetadataFetcher
-from twinlock.client.primary.secondary_bundles import SecondaryBundles
+from twinlock.client.primary.secondary_bundles import Links, SecondaryBundles
 from twinlock.client.storage.metadata import RepositoryProfiles
 from twinlock.client.storage.state import TrustedState
 from twinlock.trust.errors.base import TwinlockError
@@ -29,7 +29,7 @@ from twinlock.trust.limits import Limits
 from twinlock.trust.model.base import NOTHING
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, EcuId, RepositoryName
+from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.policy import Policy
 from twinlock.trust.state.repository_map import RepositoryMap
 from twinlock.trust.state.trusted import Decision
@@ -99,7 +99,6 @@ class Secondaries:
         self._limits = limits
         self._policy = policy
         self._stated: dict[EcuId, Mapping[str, Any]] = {}
-        self._links: dict[tuple[RepositoryName, int], bytes] = {}
         self.members: dict[EcuId, LinkedSecondary] = {member.ecu: member for member in members}
         self._state = state
         self._wires = wires
@@ -162,10 +161,12 @@ class Secondaries:
         problems: list[Problem],
         *,
         ecus: Container[EcuId | None],
+        links: Links,
     ) -> dict[EcuId, bool]:
         """Send each of ``ecus`` the metadata it needs (5.4.2.6); returns whether it now wants an image. Omits those that failed.
 
-        What an ECU states that it has only saves bytes: if the bundle made for it fails, everything is sent.
+        What an ECU states that it has only saves bytes: if the bundle made for it fails, everything is sent. ``links`` are the
+        Roots fetched for Secondaries, kept for one cycle: an ECU that states an old Root costs no memory after that.
         """
         wants: dict[EcuId, bool] = {}
         bundles = SecondaryBundles(
@@ -176,7 +177,7 @@ class Secondaries:
             limits=self._limits,
             policy=self._policy,
             fetcher=fetcher,
-            links=self._links,
+            links=links,
         )
 
         async def offer(member: LinkedSecondary) -> None:

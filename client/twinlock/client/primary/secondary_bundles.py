@@ -23,11 +23,12 @@ from twinlock.trust.state.trusted import Decision
 from twinlock.trust.wire.tuf.metadata import TUF
 
 _OLD_BUNDLE_BYTES = 16_000_000  # the bound of a Secondary that does not state one
-_Links = dict[tuple[RepositoryName, int], bytes]
+Links = dict[tuple[RepositoryName, int], bytes]
+"""Roots older than those stored here, by repository and version, that Secondaries need."""
 
 
 class SecondaryBundles:
-    """Bundles after one ``decision``. Stored files are read once for all Secondaries; ``links`` outlive a cycle."""
+    """Bundles after one ``decision``. Stored files are read once for all Secondaries; ``links`` are what a cycle fetched so far."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class SecondaryBundles:
         limits: Limits,
         policy: Policy,
         fetcher: MetadataFetcher,
-        links: _Links,
+        links: Links,
     ) -> None:
         self._decision = decision
         self._map = repositories
@@ -50,7 +51,7 @@ class SecondaryBundles:
         self._fetcher = fetcher
         self._links = links
         self._stored: dict[RepositoryName, list[StoredFile]] = {}
-        self._fetching = asyncio.Lock()  # a fetcher looks for one file at a time
+        self._fetching = asyncio.Lock()  # a fetcher looks for one file at a time, and each file is fetched once
 
     async def trimmed(self, secondary: SecondarySettings, stated: Mapping[str, Any]) -> Bundle:
         """What ``secondary`` needs, without what it ``stated`` that it has. Raises: LimitError, StorageError."""
@@ -96,10 +97,10 @@ class SecondaryBundles:
         missing = range(oldest.version - 1, newest, -1)
         if not missing or len(missing) > self._limits.root_rotations:
             return {}
-        if any((name, version) not in self._links for version in missing):
-            wire, fetch, elsewhere = self._wires.get(name, TUF), self._fetcher.fetch, self._fetcher.elsewhere
-            try:
-                async with self._fetching:
+        async with self._fetching:
+            if any((name, version) not in self._links for version in missing):
+                wire, fetch, elsewhere = self._wires.get(name, TUF), self._fetcher.fetch, self._fetcher.elsewhere
+                try:
                     fetched = await fetch_links(
                         name,
                         missing,
@@ -109,9 +110,9 @@ class SecondaryBundles:
                         fetch=fetch,
                         elsewhere=elsewhere,
                     )
-            except (TransportError, RefusalError):
-                return {}
-            self._links |= {(name, version): data for version, data in fetched.items()}
+                except (TransportError, RefusalError):
+                    return {}
+                self._links |= {(name, version): data for version, data in fetched.items()}
         return {version: self._links[name, version] for version in missing if (name, version) in self._links}
 
 

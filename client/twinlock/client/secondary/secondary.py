@@ -6,11 +6,11 @@ A Secondary trusts its Primary only to deliver bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock, Wall, follow_roots, system_clock
@@ -46,12 +46,18 @@ from twinlock.trust.state.repository_map import RepositoryMap, decode_map
 from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
 from twinlock.trust.wire.tuf.metadata import TUF
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _DECISIONS, _DECISION_S = 16, 10.0
 """Decisions that are the same again and are stored with their time one by one, and the seconds between them after those."""
 
 
 class Secondary:
-    """One Secondary ECU. Use it from one event loop; its methods that change anything exclude each other."""
+    """One Secondary ECU. Use it from one event loop, or without any.
+
+    Its coroutines read the installer and verify in worker threads, one at a time. An event loop calls every other method by
+    ``in_turn``, which keeps the loop free and the state consistent.
+    """
 
     def __init__(
         self,
@@ -78,6 +84,7 @@ class Secondary:
         self._decided: tuple[ApprovedImage, ...] | None = None
         self._deciding = WritePace(_DECISIONS, _DECISION_S)
         self._installing = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     @classmethod
     def open(
@@ -108,6 +115,11 @@ class Secondary:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    async def in_turn(self, method: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call a ``method`` of this object in a worker thread, when no other one runs. Raises: what ``method`` raises."""
+        async with self._turn:
+            return await in_thread(method, *arguments, **named)
 
     def identity(self) -> dict[str, Any]:
         """The identity and state of this ECU. ``timeNonce`` is an open question to the time source, None if the ECU has a clock."""
@@ -157,9 +169,9 @@ class Secondary:
         return self._accept_bundle(self._read_bundle(bundle) if isinstance(bundle, bytes) else bundle)
 
     async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
-        """``accept_metadata`` for a server: a bundle is unsigned, so it is parsed in a thread, off the event loop."""
+        """``accept_metadata`` for a server: it is parsed and verified in worker threads, off the event loop."""
         self._check_idle()
-        return self.accept_metadata(await asyncio.to_thread(self._read_bundle, bundle))
+        return await self.in_turn(self.accept_metadata, await asyncio.to_thread(self._read_bundle, bundle))
 
     def _read_bundle(self, bundle: bytes) -> Bundle | TwinlockError:
         try:
@@ -216,24 +228,24 @@ class Secondary:
         ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU then runs what it ran
         before.
         """
-        entry = self._expected(path)
+        entry = await self.in_turn(self._expected, path)
         if not self._staging.arriving:
             self._staging.tidy()  # the link sends whole images, so a partial one from before a crash is useless
-        with self._noted_installation(), self._staging.arrival(entry, apart=True) as arrival:
-            async for chunk in chunks:
-                arrival.write(chunk)
-            source = await in_thread(arrival.finish)
+        async with self._noted_installation():
+            with self._staging.arrival(entry, apart=True) as arrival:
+                async for chunk in chunks:
+                    arrival.write(chunk)
+                source = await in_thread(arrival.finish)
         return await to_its_end(self._install_expected(path, entry, source))
 
     async def _install_expected(self, path: str, entry: ImageEntry, source: Path) -> InstalledImage:
-        with self._noted_installation():
-            async with self._installing:
-                if self._expected(path) != entry:
-                    raise self._out_of_turn(f"wants a different {path} by now; send metadata again", path)
-                return await self._install(entry, source)
+        async with self._noted_installation(), self._installing:
+            if await self.in_turn(self._expected, path) != entry:
+                raise self._out_of_turn(f"wants a different {path} by now; send metadata again", path)
+            return await self._install(entry, source)
 
-    @contextmanager
-    def _noted_installation(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _noted_installation(self) -> AsyncIterator[None]:
         try:
             yield
         except OutOfTurnError:
@@ -241,8 +253,11 @@ class Secondary:
         except TwinlockError as error:
             if isinstance(error, ApprovalExpiredError):
                 self._wanted = None
-            self._note(error, Step.INSTALL, self._state.verified_time)
+            await self.in_turn(self._note_refused_image, error)
             raise
+
+    def _note_refused_image(self, error: TwinlockError) -> None:
+        self._note(error, Step.INSTALL, self._state.verified_time)
 
     def _expected(self, path: str) -> ImageEntry:
         """The image that this ECU accepts now under ``path``. Raises: OutOfTurnError if it accepts none or another one."""
@@ -315,20 +330,26 @@ class Secondary:
 
     async def _install(self, entry: ImageEntry, source: Path) -> InstalledImage:
         if self._wanted is not None:
-            self._approvals.begin([self._wanted])
+            await self.in_turn(self._approvals.begin, [self._wanted])
         try:
             installed = await in_thread(self._installer.install, entry, source)
         except TwinlockError:
             self._staging.tidy()
-            with suppress(TwinlockError):  # if it failed after the switch, the counter of the new image holds
-                await in_thread(running_image, self.config.ecu.ecu, self._installer, self._state)
-            self._approvals.end()  # it was refused or it failed; only a crash leaves the record
+            await self.in_turn(self._end_failed)
             raise
+        await self.in_turn(self._end_installed, entry)
+        self._staging.tidy()
+        return installed
+
+    def _end_failed(self) -> None:
+        with suppress(TwinlockError):  # if it failed after the switch, the counter of the new image holds
+            running_image(self.config.ecu.ecu, self._installer, self._state)
+        self._approvals.end()  # it was refused or it failed; only a crash leaves the record
+
+    def _end_installed(self, entry: ImageEntry) -> None:
         raise_floor(self._state, entry.release_counter)
         self._wanted = None
         self._approvals.end()
-        self._staging.tidy()
-        return installed
 
     def _verify(self, offered: Bundle, now: datetime, notices: list[RefusalError]) -> Decision:
         vehicle = self._vehicle()

@@ -122,13 +122,14 @@ async def start_secondary(secondary: Secondary) -> tuple[HttpServer, str]:
 
 async def _identity(request: web.Request) -> web.Response:
     async with _turn(request, "other") as secondary:
-        return web.json_response(secondary.identity())
+        return web.json_response(await secondary.in_turn(secondary.identity))
 
 
 async def _time(request: web.Request) -> web.Response:
     max_bytes = request.app[_SECONDARY].config.limits.attestation_bytes
     async with _body(request, "time attestation", max_bytes) as attestation, _turn(request, "other") as secondary:
-        return web.json_response({"time": format_time(secondary.accept_time(attestation))})
+        accepted = await secondary.in_turn(secondary.accept_time, attestation)
+        return web.json_response({"time": format_time(accepted)})
 
 
 async def _metadata(request: web.Request) -> web.Response:
@@ -156,7 +157,7 @@ async def _image(request: web.Request) -> web.Response:
 
 async def _report(request: web.Request) -> web.Response:
     async with _turn(request, "other") as secondary:
-        return web.Response(body=secondary.report(), content_type="application/json")
+        return web.Response(body=await secondary.in_turn(secondary.report), content_type="application/json")
 
 
 def _sender(request: web.Request) -> str:

@@ -6,11 +6,13 @@ Source: Uptane 2.1.0 5.4.2.6 and 5.4.4.7.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
 
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root
 from twinlock.trust.engine.commands import ABSENT, Absent, Answer, Command, Fetch, FetchElsewhere, Persist, drive
 from twinlock.trust.engine.delegation import find_image
+from twinlock.trust.engine.fetching import bound
 from twinlock.trust.engine.restore import bootstrap_repository
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.limits import Limits
@@ -25,6 +27,7 @@ from twinlock.trust.wire.profile import WireProfile
 Visited = Mapping[RepositoryName, frozenset[RoleName]]
 GetFile = Callable[[Fetch], Awaitable[bytes | Absent]]
 GetElsewhere = Callable[[FetchElsewhere], Awaitable[bytes | None]]
+_NEVER = datetime.min.replace(tzinfo=UTC)  # the expiry of a link is not judged, so no check may read the time
 
 
 def visited_roles(
@@ -83,11 +86,12 @@ async def fetch_links(
     Raises: TransportError.
     """
     links: dict[int, bytes] = {}
+    context = Context(repository=repository, now=_NEVER, limits=limits, wire=wire, policy=LAX)
     for version in versions:
-        command = Fetch(repository, ROOT, version, wire.file_name(ROOT, version), limits.root_bytes)
+        command = Fetch(repository, ROOT, version, wire.file_name(ROOT, version), bound(context, ROOT))
         data: bytes | Absent | None = await fetch(command)
         while isinstance(data, bytes):
-            refusal = _refusal_of_link(data, known, repository, wire, limits)
+            refusal = _refusal_of_link(data, known, context)
             if refusal is None:
                 break
             data = await elsewhere(FetchElsewhere(command, refusal))
@@ -97,12 +101,9 @@ async def fetch_links(
     return links
 
 
-def _refusal_of_link(
-    data: bytes, known: bytes, repository: RepositoryName, wire: WireProfile, limits: Limits
-) -> RefusalError | None:
+def _refusal_of_link(data: bytes, known: bytes, context: Context) -> RefusalError | None:
     try:
-        older = bootstrap_repository(repository, data, wire=wire, limits=limits).root
-        context = Context(repository=repository, now=older.signed.expires, limits=limits, wire=wire, policy=LAX)
+        older = bootstrap_repository(context.repository, data, wire=context.wire, limits=context.limits).root
         check_next_root(known, trusted=older, context=context)
     except RefusalError as refusal:
         return refusal

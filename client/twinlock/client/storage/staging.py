@@ -57,7 +57,7 @@ class Staging:
     def arrival(self, entry: ImageEntry, *, apart: bool = False) -> ImageArrival:
         """Begin, or resume, receiving ``entry``; with ``apart``, in a new file of its own.
 
-        Raises: StorageError when the disk cannot hold it; DigestError when it lists a hash we cannot check.
+        Raises: StorageError when the disk cannot hold it; UnknownHashError when it lists a hash we cannot check.
         """
         part = self._path(entry, f"{next(self._numbers)}.part" if apart else "part")
         if apart:

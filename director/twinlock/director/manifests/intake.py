@@ -203,7 +203,8 @@ class ManifestIntake:
         except ConflictError:
             # The database holds each counter and nonce once. Two writers can only get here past the row lock.
             ecu = reading.record.primary
-            raise ReportReplayError(ecu=ecu, field="counter-or-nonce", offered="(any)", last="(the same)") from None
+            reason = "another manifest used the same counter or nonce first"
+            raise ReportReplayError(ecu=ecu, field="counter-or-nonce", reason=reason) from None
         return number
 
     def _keep_refused(self, vehicle: str, data: bytes, error: RefusalError, now: datetime, *, digest: str) -> bool:

@@ -249,9 +249,10 @@ def _check_fresh(report: EcuReport, record: VehicleRecord, knowledge: Knowledge,
     """The report with the counter that is stored: above every one that this key of this ECU used before."""
     ecu = record.ecus[report.ecu]
     if report.ecu in knowledge.spent:
-        raise ReportReplayError(ecu=report.ecu, field="report", offered="(the same)", last="(counted before)")
+        raise ReportReplayError(ecu=report.ecu, field="report", reason="the same report was counted before")
     if report.nonce is not None and (report.ecu, report.nonce) in knowledge.nonces:
-        raise ReportReplayError(ecu=report.ecu, field="nonce", offered=report.nonce, last=report.nonce)
+        reason = f"its nonce {report.nonce} was used before"
+        raise ReportReplayError(ecu=report.ecu, field="nonce", reason=reason, offered=report.nonce, last=report.nonce)
     if report.counter is None:
         _check_covered(report, ecu)
         return _Sound(report, None, None, None)
@@ -261,7 +262,8 @@ def _check_fresh(report: EcuReport, record: VehicleRecord, knowledge: Knowledge,
         # Counting goes on from the highest; no stored counter ever falls.
         return _Sound(report._replace(counter=report.counter + highest), report.counter, reset.number, None)
     if highest is not None and stored <= highest:
-        raise ReportReplayError(ecu=report.ecu, field="counter", offered=str(stored), last=str(highest))
+        reason = f"its counter is {stored}, and the last one was {highest}"
+        raise ReportReplayError(ecu=report.ecu, field="counter", reason=reason, offered=str(stored), last=str(highest))
     return _Sound(report._replace(counter=stored), report.counter, None, None)
 
 
@@ -282,8 +284,9 @@ def _reset_for(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge, now: dat
 def _check_covered(report: EcuReport, ecu: EcuRecord) -> None:
     """A profile may give Secondaries no counter. The counter of the Primary, which signs the whole, then counts for theirs."""
     if ecu.primary:
-        seen = "none" if ecu.highest_counter is None else str(ecu.highest_counter)
-        raise ReportReplayError(ecu=report.ecu, field="counter", offered="(none)", last=seen)
+        reason = "it has no counter, which a Primary's report needs to be new"
+        last = "" if ecu.highest_counter is None else str(ecu.highest_counter)
+        raise ReportReplayError(ecu=report.ecu, field="counter", reason=reason, last=last)
 
 
 def _has_no_time(report: EcuReport, knowledge: Knowledge) -> bool:

@@ -18,7 +18,7 @@ def check_format(entry: ImageEntry) -> None:
     found = target_format(entry)
     if found == FILE:
         if entry.length == 0:
-            _refuse(entry, found, "it has no length, which only an OSTree commit may have")
+            _refuse(entry, found, "its length is 0, which only an OSTree commit may have")
     elif entry.length != 0:
         _refuse(entry, found, f"it states a length of {entry.length}, and a commit has none")
     elif "sha256" not in entry.hashes:

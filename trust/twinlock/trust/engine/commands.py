@@ -63,8 +63,9 @@ class Persist(NamedTuple):
 
 class FetchElsewhere(NamedTuple):
     """Get the file of ``fetch`` again, from a place that was not asked for it yet. ``error`` is why the copy from the last
-    place was refused; None if it was valid but old. Answer: bytes, or None where no other place has one; then the
-    refusal ends the verification. A driver with one source always answers None, and asks each place once.
+    place was refused, and belongs in the report; None if it was valid but old. Answer: bytes, or None where no other place
+    has one; then the refusal ends the verification, or the step goes on without the file. A driver with one source always
+    answers None, and asks each place once.
     """
 
     fetch: Fetch

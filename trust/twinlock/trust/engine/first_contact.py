@@ -49,13 +49,18 @@ def check_given_root(name: RepositoryName, root: bytes, *, wire: WireProfile = T
     """The trust that a Root given for ``name`` gives.
 
     Raises: RefusalError if it is not a Root; GivenRootError if an Image repository's Root is a Director's, or the other way
-    round: in the ``tuf`` profile only a Director names a source of time.
+    round: only a Director's names a source of time, and in the ``tuf`` profile each Director's does.
     """
     anchor = bootstrap_repository(name, root, wire=wire)
     timed = anchor.root.signed.time_source is not None
     if name == IMAGE and timed:
         reason = "it names a source of time, as only a Director's does; swap the two files"
         raise GivenRootError(repository=IMAGE, reason=reason)
+    if name == DIRECTOR and not timed and wire is TUF:
+        reason = (
+            "it names no source of time, as a Director's does; give the Root of the Director, or swap the two files"
+        )
+        raise GivenRootError(repository=DIRECTOR, reason=reason)
     return anchor
 
 

@@ -95,7 +95,7 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
             return (yield from cap_floors(trusted, context))
         if rotations == context.limits.root_rotations:
             break
-        root = yield from _next_root(data, trusted, context)
+        root = yield from accept_next_root(data, trusted, context)
         trusted, command = follow_root(trusted, root, context)
         yield command
         yield from note_issued(root.signed, ROOT, context)
@@ -107,7 +107,8 @@ def walk_roots(trusted: TrustedRepository, context: Context) -> Steps[TrustedRep
     )
 
 
-def _next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Steps[Verified[Root]]:
+def accept_next_root(data: bytes, trusted: TrustedRepository, context: Context) -> Steps[Verified[Root]]:
+    """The Root that follows the trusted one: ``data``, or the copy of another place. Raises: see ``accept_from_any``."""
     version = trusted.root.signed.version + 1
     name = context.wire.file_name(ROOT, version)
     fetched = Fetch(context.repository, ROOT, version, name, bound(context, ROOT))
@@ -133,21 +134,21 @@ def _refresh_timestamp(trusted: TrustedRepository, context: Context) -> Steps[Tr
     def check(data: bytes) -> tuple[Verified[Timestamp], EquivocationError | None]:
         return check_timestamp(data, root=trusted.root.signed, trusted=trusted.timestamp, floor=floor, context=context)
 
-    timestamp, equivocation = yield from fetch_checked(context, TIMESTAMP, None, limit, check)
+    refused: RefusalError | None  # what the last place served, if it is not in force
+    timestamp, refused = yield from fetch_checked(context, TIMESTAMP, None, limit, check)
     while True:
-        if equivocation is not None:
-            yield Notice(equivocation)
+        if refused is not None:
+            yield Notice(refused)
         if not _past_half_life(timestamp.signed, context):
             break
         fetched = Fetch(context.repository, TIMESTAMP, None, context.wire.file_name(TIMESTAMP, None), limit)
-        other = yield FetchElsewhere(fetched, equivocation)
+        other = yield FetchElsewhere(fetched, refused)
         if not isinstance(other, bytes):
             break
-        equivocation = None
         try:
-            candidate, equivocation = check(other)
+            candidate, refused = check(other)
         except RefusalError as error:
-            yield Notice(error)
+            refused = error
             continue
         if candidate.signed.version > timestamp.signed.version:
             timestamp = candidate

@@ -56,6 +56,11 @@ class Kind(enum.Enum):
     FAILURE = "failure"
 
 
+def party_of(repository: str) -> str:
+    """How a sentence calls the repository of that name: ``the Director``, for one."""
+    return {"director": "the Director", "image": "the Image repository"}.get(repository, f"the repository {repository}")
+
+
 @dataclass_transform(kw_only_default=True, eq_default=False)
 class TwinlockError(Exception):
     """Anything this project raises on purpose. ``code`` is stable; programs may depend on it.
@@ -86,7 +91,7 @@ class TwinlockError(Exception):
     def __str__(self) -> str:
         # Fields hold text from other parties: it must not write control sequences to a terminal or lines to a log.
         return printable(
-            self.template.format(**{name: _show(value, self.joined) for name, value in self.fields().items()})
+            self.template.format(**{name: _show(value, self.joined) for name, value in self._worded().items()})
         )
 
     def __repr__(self) -> str:
@@ -110,6 +115,10 @@ class TwinlockError(Exception):
     def fields(self) -> dict[str, Any]:
         """The fields of this error by name, as given."""
         return {name: getattr(self, name) for name in self.field_names}
+
+    def _worded(self) -> dict[str, Any]:
+        """The fields as the sentence words them."""
+        return self.fields()
 
     def as_json(self) -> dict[str, Any]:
         """This error for machines: its code, kind, sentence and fields (all plain JSON values)."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from twinlock.trust.errors.base import Attack, RefusalError
+from typing import Any
+
+from twinlock.trust.errors.base import Attack, RefusalError, party_of
 
 
 class ImageNotFoundError(RefusalError):
@@ -37,7 +39,7 @@ class ReleaseCounterError(RefusalError):
     code = "release-counter"
     attack = Attack.ROLLBACK
     clause = "Uptane 2.1.0 5.4.4.2"
-    template = "{target}: release counter {offered} is below {installed}, which {ecu} has installed"
+    template = "{target}: release counter {offered} is lower than {installed}, that of the image on {ecu}"
     ecu: str
     target: str
     offered: int
@@ -50,10 +52,13 @@ class CustomFieldError(RefusalError):
     code = "missing-field"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.2.3.1.1"
-    template = "{target}: {repository} does not state {field}"
+    template = "{target}: its entry at {repository} has no {field}"
     target: str
     repository: str
     field: str
+
+    def _worded(self) -> dict[str, Any]:
+        return super()._worded() | {"repository": party_of(self.repository)}
 
 
 class HardwareError(RefusalError):
@@ -62,7 +67,7 @@ class HardwareError(RefusalError):
     code = "wrong-hardware"
     attack = Attack.WRONG_HARDWARE
     clause = "Uptane 2.1.0 5.4.3.4"
-    template = "{target} is for hardware {listed}, but {ecu} is {actual}"
+    template = "{target} is for hardware {listed}, but the hardware of {ecu} is {actual}"
     ecu: str
     target: str
     listed: tuple[str, ...]
@@ -204,5 +209,5 @@ class UnmappedImageError(RefusalError):
     code = "unmapped"
     attack = Attack.ARBITRARY_SOFTWARE
     clause = "Uptane 2.1.0 5.2.6"
-    template = "no mapping of the repository map covers {target}"
+    template = "no mapping in map.json covers {target}"
     target: str

@@ -63,7 +63,7 @@ class NewerStateError(StorageError):
     """State written by a newer version of this software."""
 
     code = "newer-state"
-    template = "cannot {operation} {path}: it has format {found}, this version knows up to {supported} ({reason})"
+    template = "cannot {operation} {path}: its format is {found}; this version supports up to {supported} ({reason})"
     hint = "install the version that wrote it, or a newer one; nothing was changed"
     found: int
     supported: int

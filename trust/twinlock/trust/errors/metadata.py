@@ -253,7 +253,7 @@ class LimitError(RefusalError):
     code = "limit"
     attack = Attack.ENDLESS_DATA
     clause = "Uptane 2.1.0 5.2.1"
-    template = "{what}: {value} is over the limit of {limit}"
+    template = "{what}: {value}; the limit is {limit}"
     what: str
     value: int
     limit: int

@@ -25,17 +25,22 @@ class ReportSignatureError(RefusalError):
 
 
 class ReportReplayError(RefusalError):
-    """A report whose counter or nonce was used before."""
+    """A report whose counter or nonce was used before.
+
+    ``field`` is ``counter``, ``nonce``, ``counter-or-nonce`` or ``report``, the whole. ``offered`` and ``last`` are the values of a
+    field that has any, and empty otherwise.
+    """
 
     code = "report-replay"
     attack = Attack.REPLAY
     clause = MANIFEST_PROCEDURE
-    template = "the report of {ecu} repeats {field} {offered}; the last one was {last}"
+    template = "the report of {ecu} is not new: {reason}"
     hint = "if the ECU lost its storage or was restored from a backup, run `twinlock director reset-counter`"
     ecu: str
     field: str
-    offered: str
-    last: str
+    reason: str
+    offered: str = ""
+    last: str = ""
 
 
 class MissingEcuError(RefusalError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from twinlock.trust.errors.base import UsageError
+from typing import Any
+
+from twinlock.trust.errors.base import UsageError, party_of
 
 
 class LimitSettingError(UsageError):
@@ -22,16 +24,22 @@ class NotRefreshedError(UsageError):
 class GivenRootError(UsageError):
     """A Root file that was given for one repository and belongs to another."""
 
-    template = "the Root given for the {repository} repository belongs to a different one: {reason}"
+    template = "the Root given for {repository} cannot be used: {reason}"
     repository: str
+
+    def _worded(self) -> dict[str, Any]:
+        return super()._worded() | {"repository": party_of(self.repository)}
 
 
 class FirstContactError(UsageError):
     """What answers at an address is not the repository of the Root that an operator gave for it."""
 
-    template = "the {repository} repository at {location} does not match the Root given: {reason}"
+    template = "{repository} at {location} does not match the Root given: {reason}"
     repository: str
     location: str
+
+    def _worded(self) -> dict[str, Any]:
+        return super()._worded() | {"repository": party_of(self.repository)}
 
 
 class NotPublishedError(FirstContactError):
@@ -45,7 +53,7 @@ class ForeignMetadataError(FirstContactError):
 class VehicleUrlError(UsageError):
     """The URL given for a vehicle's Director is that of another vehicle."""
 
-    template = "{location} is the Director's URL of vehicle {offered}, and this is {expected}"
+    template = "{location} is the Director's URL of vehicle {offered}, but this vehicle is {expected}"
     hint = "give the URL of this vehicle, or correct the identifier"
     location: str
     offered: str
