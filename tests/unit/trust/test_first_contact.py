@@ -17,13 +17,20 @@ from twinlock.trust.engine.commands import Fetch, drive
 from twinlock.trust.engine.first_contact import (
     check_given_root,
     check_given_roots,
+    check_vehicle_url,
     is_base_url,
     meet_director,
     meet_image_repository,
 )
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.errors.metadata import ExpiredError, MalformedError, MissingMetadataError, ThresholdError
-from twinlock.trust.errors.usage import FirstContactError, ForeignMetadataError, GivenRootError, NotPublishedError
+from twinlock.trust.errors.usage import (
+    FirstContactError,
+    ForeignMetadataError,
+    GivenRootError,
+    NotPublishedError,
+    VehicleUrlError,
+)
 from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
@@ -62,6 +69,30 @@ UNFIT = "what it publishes is not signed under that Root; check the address and 
 )
 def test_the_base_url_of_a_repository(location: str, usable: bool) -> None:
     assert is_base_url(location) is usable
+
+
+@pytest.mark.parametrize(
+    ("location", "other"),
+    [
+        ("https://h/vehicles/VIN-1", None),
+        ("https://h/vehicles/VIN-1/", None),
+        ("https://h/vehicles/VIN%2D1", None),
+        ("https://h/a/vehicles/VIN-2/", "VIN-2"),
+        ("https://h/vehicles/VIN%2D2", "VIN-2"),
+        ("https://h/vehicles/", None),
+        ("https://h/vehicles", None),
+        ("https://h/VIN-2", None),
+        ("https://h", None),
+        ("https://h/vehicles/VIN-2/more", None),
+    ],
+)
+def test_the_url_of_another_vehicle(location: str, other: str | None) -> None:
+    if other is None:
+        check_vehicle_url(location, VehicleId("VIN-1"))
+        return
+    with pytest.raises(VehicleUrlError) as caught:
+        check_vehicle_url(location, VehicleId("VIN-1"))
+    assert caught.value.fields() == {"location": location, "offered": other, "expected": "VIN-1"}
 
 
 def image_repository(wire: Wire = TUF_WIRE, owner: str = "image") -> RepositorySimulator:
