@@ -82,7 +82,7 @@ def test_a_primary_that_does_not_count_is_refused(wired: Director, van: Aktualiz
         wired, van.manifest(reports={"gw-7": van.keys["gw-7"].envelope(report["signed"])}), ReportReplayError
     )
     assert (refused.ecu, refused.offered) == ("gw-7", "")
-    assert str(refused) == "the report of gw-7 is not new: it has no counter, which a Primary's report needs to be new"
+    assert str(refused) == "the report of gw-7 is not new: a Primary's report needs a counter, and this one has none"
 
 
 def test_an_ecu_that_is_left_out_is_named(wired: Director, van: AktualizrVehicle) -> None:

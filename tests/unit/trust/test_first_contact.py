@@ -72,6 +72,30 @@ def test_the_base_url_of_a_repository(location: str, usable: bool) -> None:
     assert is_base_url(location) is usable
 
 
+@pytest.mark.parametrize(
+    ("location", "other"),
+    [
+        ("https://h/vehicles/VIN-1", None),
+        ("https://h/vehicles/VIN-1/", None),
+        ("https://h/vehicles/VIN%2D1", None),
+        ("https://h/a/vehicles/VIN-2/", "VIN-2"),
+        ("https://h/vehicles/VIN%2D2", "VIN-2"),
+        ("https://h/vehicles/", None),
+        ("https://h/vehicles", None),
+        ("https://h/VIN-2", None),
+        ("https://h", None),
+        ("https://h/vehicles/VIN-2/more", None),
+    ],
+)
+def test_the_url_of_another_vehicle(location: str, other: str | None) -> None:
+    if other is None:
+        check_vehicle_url(location, VehicleId("VIN-1"))
+        return
+    with pytest.raises(VehicleUrlError) as caught:
+        check_vehicle_url(location, VehicleId("VIN-1"))
+    assert caught.value.fields() == {"location": location, "offered": other, "expected": "VIN-1"}
+
+
 def image_repository(wire: Wire = TUF_WIRE, owner: str = "image") -> RepositorySimulator:
     """Everything at version 1; another ``owner`` has other keys."""
     return RepositorySimulator(owner, KEYS, lambda: START, wire=wire)

@@ -94,7 +94,7 @@ def test_a_director_without_timestamp_is_asked_for_its_next_root_alone(world: Wo
     director = trusted(world)._replace(timestamp=None)
     world.director.refresh_timestamp()
     driver = Driver(world)
-    assert not driver.look(director)
+    assert driver.look(director) is False
     assert [(fetch.role, fetch.version) for fetch in driver.asked] == [(ROOT, director.root.signed.version + 1)]
     world.director.publish_root()
     assert look(world, director) == (True, [])
@@ -131,7 +131,7 @@ def test_a_newer_root_supersedes_whatever_it_changes_and_is_not_evidence(world: 
         world.director.rotate(role)
     world.director.publish_root()
     driver = Driver(world)
-    assert driver.look(director)
+    assert driver.look(director) is True
     assert driver.refused == []
     (asked,) = driver.asked  # the Timestamp is left to the full verification, which judges it under that Root
     assert (asked.repository, asked.role, asked.version) == (DIRECTOR, ROOT, director.root.signed.version + 1)
@@ -148,7 +148,7 @@ def test_a_root_that_is_published_after_the_first_request_supersedes_and_is_not_
             world.director.publish()
 
     driver.before = rotate
-    assert driver.look(director)
+    assert driver.look(director) is True
     assert driver.refused == []
     assert [fetch.role for fetch in driver.asked] == [ROOT, TIMESTAMP, ROOT]
 
@@ -156,12 +156,12 @@ def test_a_root_that_is_published_after_the_first_request_supersedes_and_is_not_
 def test_a_refused_root_supersedes_nothing_is_evidence_and_hides_no_newer_timestamp(world: World) -> None:
     director = trusted(world)
     driver = Driver(world, (ROOT, b"{}"))
-    assert not driver.look(director)
+    assert driver.look(director) is False
     assert [type(error) for error in driver.refused] == [MalformedError]
     assert [fetch.role for fetch in driver.asked] == [ROOT, TIMESTAMP]
     world.director.refresh_timestamp()
     driver = Driver(world, (ROOT, b"{}"))
-    assert driver.look(director)
+    assert driver.look(director) is True
     assert [type(error) for error in driver.refused] == [MalformedError]
 
 
@@ -180,12 +180,12 @@ def test_both_roles_are_asked_for_at_the_next_place_where_a_copy_is_refused(worl
     newer = world.director.files["timestamp.json"]
     driver = Driver(world, *[(TIMESTAMP, b"{}")] * 2)
     driver.elsewhere = [newer]
-    assert driver.look(director)
+    assert driver.look(director) is True
     assert [type(error) for error in driver.refused] == [MalformedError]
     world.director.publish_root()
     driver = Driver(world, (ROOT, b"{}"))
     driver.elsewhere = [world.director.serve(driver_root(director))]  # type: ignore[list-item]
-    assert driver.look(director)
+    assert driver.look(director) is True
     assert [fetch.role for fetch in driver.asked] == [ROOT]
 
 
@@ -199,7 +199,7 @@ def test_each_request_has_the_bound_of_a_full_verification(world: World) -> None
     director = trusted(world)
     limits = DEFAULT_LIMITS._replace(unlisted_bytes=DEFAULT_LIMITS.timestamp_bytes // 4)
     driver = Driver(world)
-    assert not driver.look(director, limits=limits)
+    assert driver.look(director, limits=limits) is False
     assert {fetch.role: fetch.max_bytes for fetch in driver.asked} == {
         ROOT: min(limits.root_bytes, limits.unlisted_bytes),
         TIMESTAMP: limits.unlisted_bytes,
@@ -208,6 +208,14 @@ def test_each_request_has_the_bound_of_a_full_verification(world: World) -> None
         with pytest.raises(LimitError) as caught:
             Driver(world, (role, bytes(limits.unlisted_bytes + 1))).look(director, limits=limits)
         assert caught.value.limit <= limits.unlisted_bytes
+
+
+def test_each_role_has_a_bound_of_its_own(world: World) -> None:
+    director = trusted(world)
+    limits = DEFAULT_LIMITS._replace(root_bytes=20_001, timestamp_bytes=10_001)
+    driver = Driver(world)
+    assert driver.look(director, limits=limits) is False
+    assert {fetch.role: fetch.max_bytes for fetch in driver.asked} == {ROOT: 20_001, TIMESTAMP: 10_001}
 
 
 def test_an_expired_and_a_missing_timestamp_are_refused(world: World) -> None:

@@ -284,7 +284,7 @@ def _reset_for(report: EcuReport, ecu: EcuRecord, knowledge: Knowledge, now: dat
 def _check_covered(report: EcuReport, ecu: EcuRecord) -> None:
     """A profile may give Secondaries no counter. The counter of the Primary, which signs the whole, then counts for theirs."""
     if ecu.primary:
-        reason = "it has no counter, which a Primary's report needs to be new"
+        reason = "a Primary's report needs a counter, and this one has none"
         last = "" if ecu.highest_counter is None else str(ecu.highest_counter)
         raise ReportReplayError(ecu=report.ecu, field="counter", reason=reason, last=last)
 
