@@ -35,7 +35,7 @@ from twinlock.trust.errors.usage import (
 from twinlock.trust.keys.signatures import Envelope
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.root import Root
-from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName, VehicleId
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, RepositoryName, RoleName, VehicleId
 from twinlock.trust.policy import LAX, STRICT, Policy
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -346,7 +346,19 @@ def test_a_director_without_metadata_of_the_vehicle_yet() -> None:
     repository = director()
     place = Places({"1.root.json": first_root(repository)})
     assert meet(given(repository), place) == ()
-    assert [fetch.name for fetch in place.fetches] == ["1.root.json", "2.root.json", "timestamp.json"]
+    *roots, last = place.fetches
+    assert roots == [root_fetch(repository, version) for version in (1, 2)]
+    assert last == Fetch(DIRECTOR, RoleName("timestamp"), None, "timestamp.json", DEFAULT_LIMITS.timestamp_bytes)
+
+
+def test_a_director_without_an_index_is_asked_for_roots_only() -> None:
+    repository = director(AKTUALIZR_WIRE)
+    for role in ("snapshot", "timestamp"):
+        del repository.bodies["root"]["roles"][role]
+    repository.put("root")
+    place = Places(repository.files)
+    assert meet(given(repository), place) == ()
+    assert [fetch.name for fetch in place.fetches] == ["1.root.json", "2.root.json"]
 
 
 def test_a_director_whose_timestamp_is_another_ones() -> None:
