@@ -52,6 +52,18 @@ class OldPassphraseError(PassphraseError):
     hint = "use --keys-passphrase-file with the passphrase of the old keys; all of them need the same one, or none"
 
 
+class WrongRepositoryError(UsageError):
+    """Files of one of the two repositories where those of the other are to be continued: its keys would sign for both."""
+
+    code = "wrong-repository"
+    template = "{path} holds the files of {found}, and only {wanted} can be continued here: {reason}"
+    hint = "name the old files and keys of the other repository; one set of keys must not sign for both"
+    path: str
+    found: str
+    wanted: str
+    reason: str
+
+
 class OstreeCommitError(UsageError):
     """A commit that the OSTree repository does not hold, or does not hold whole."""
 
