@@ -29,7 +29,10 @@ class MissingKeysError(UsageError):
     template = (
         "{role} needs {required} signatures, but only {held} of its keys are on this machine (its keys: {keyids})"
     )
-    hint = "run this where the keys are, or bring their directory here (config.json states where keys are looked for)"
+    hint = (
+        "run this where the keys are, or bring their directory here (config.json states where keys are looked for); keys that "
+        "`keys list` shows as lost have to be replaced with `rotate`, which needs the Root keys"
+    )
     role: str
     required: int
     held: int

@@ -32,6 +32,7 @@ from twinlock.director.signing.roots import (
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.errors.local import ConflictError
 
 
@@ -158,6 +159,10 @@ class RootChains:
         """Record ``action``, which is about to change files: a process that dies before it did leaves the row alone."""
         with self._database.writing("record an action") as connection:
             record_audit(connection, actor=self._actor, action=action, detail=detail, now=now)
+
+    def record_key_files(self, action: Action, detail: Mapping[str, object]) -> None:
+        """Record in the audit what is about to be done to the private keys here, which the inventory knows nothing of."""
+        self._audit(action, detail, utc_now())
 
     def _check_vacant(self, before: PublishedRoots) -> None:
         """Check again, where no other process can change it, that no next Root is published or prepared."""
