@@ -160,6 +160,13 @@ class RootChains:
         with self._database.writing("record an action") as connection:
             record_audit(connection, actor=self._actor, action=action, detail=detail, now=now)
 
+    def revoked_keys_in_force(self) -> tuple[str, ...]:
+        """Keys that the newest Roots name although a newer Root revoked them, as after the restore of an old inventory.
+
+        Keys are put aside only once no newest Root names them, so a Root that is not in this inventory was published.
+        """
+        return tuple(sorted(self._keyring.retired() & self.named_keys().keys()))
+
     def record_key_files(self, action: Action, detail: Mapping[str, object]) -> None:
         """Record in the audit what is about to be done to the private keys here, which the inventory knows nothing of."""
         self._audit(action, detail, utc_now())
