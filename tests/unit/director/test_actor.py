@@ -173,9 +173,9 @@ def test_the_audit_names_who_marked_a_key_and_who_changed_the_passphrase(shell: 
     shell.json_of("keys", "passphrase", "--only", "offline", "--new-passphrase-file", str(phrase), "--actor", "kim")
     changed, found, lost = shell.audit()[:3]
     assert [(row["actor"], row["action"]) for row in (lost, found, changed)] == [
-        ("anna", "mark-key"),
-        ("ben", "mark-key"),
-        ("kim", "change-passphrase"),
+        ("anna", "mark"),
+        ("ben", "mark"),
+        ("kim", "passphrase"),
     ]
     assert lost["detail"] == {"key": key["keyid"], "role": "time", "state": "lost"}
     assert changed["detail"] == {"keys": ["offline"], "encrypted": True}

@@ -24,7 +24,7 @@ _ROOTS = ("root", "aktualizr-root")
 OpenKeyring = Callable[[Path], "Keyring"]
 FindNamed = Callable[[Path], "Mapping[str, NamedKey]"]
 Record = Callable[[Path, "KeyAction", "Mapping[str, object]"], None]
-KeyAction = Literal["mark-key", "change-passphrase"]
+KeyAction = Literal["mark", "passphrase"]
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
@@ -134,7 +134,7 @@ def _add_mark(
         if state == "lost":
             out.confirm(_loss(matching[0], records, used), yes=yes, undo="`keys mark` with `found` undoes it.")
         if record is not None:
-            record(directory, "mark-key", {"key": marked, "role": matching[0].role, "state": state})
+            record(directory, "mark", {"key": marked, "role": matching[0].role, "state": state})
         if not ring.known([marked]):
             ring.note(used[marked].role, used[marked].key)
         key = ring.mark(marked, lost=state == "lost")
@@ -210,7 +210,7 @@ def _add_passphrase(
         changed: list[Path] = []
         kinds = (only,) if only else tuple(places)
         if record is not None:
-            record(directory, "change-passphrase", {"keys": list(kinds), "encrypted": not without})
+            record(directory, "passphrase", {"keys": list(kinds), "encrypted": not without})
         for kind in kinds:
             if kind == "offline" or ring.online != ring.offline or only:
                 changed += change_passphrase(places[kind], old[kind], new)

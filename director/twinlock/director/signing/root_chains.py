@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 from tuf.api.metadata import Metadata, Root
@@ -167,7 +167,7 @@ class RootChains:
         """
         return tuple(sorted(self._keyring.retired() & self.named_keys().keys()))
 
-    def record_key_files(self, action: Action, detail: Mapping[str, object]) -> None:
+    def record_key_files(self, action: Literal["mark", "passphrase"], detail: Mapping[str, object]) -> None:
         """Record in the audit what is about to be done to the private keys here, which the inventory knows nothing of."""
         self._audit(action, detail, utc_now())
 

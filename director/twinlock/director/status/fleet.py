@@ -20,7 +20,7 @@ from twinlock.director.model.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, O
 from twinlock.director.status.event_summary import EventSummary, summarize_events
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.local import FetchError
-from twinlock.trust.errors.reports import MissingEcuError
+from twinlock.trust.errors.reports import MissingEcuError, ReportReplayError
 
 OK, WAITING_STATE, SILENT, FAILING, ATTACKED, RETIRED = "ok", "waiting", "silent", "failing", "attacked", "retired"
 STATES = (ATTACKED, FAILING, SILENT, WAITING_STATE, OK, RETIRED)  # the most severe first
@@ -29,7 +29,8 @@ SILENT_AFTER = timedelta(days=7)
 _SHOWN = 20  # attacks or failures of a vehicle; an ECU may make up any number of codes
 _DEACTIVATED = " answered 410: "  # a Director's answer to a vehicle that is retired
 _V, _D, _O = schema.vehicles.c, schema.decisions.c, schema.outstanding.c
-_M = schema.manifests.c
+_M, _J = schema.manifests.c, schema.junk.c
+_REPEATED = 2  # replays from which on a vehicle is taken to repeat itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
         if row.missing_since is not None and row.retired_at is None:
             missing.setdefault(row.vehicle, []).append(row.ecu)
     refused = _refused(connection, now)
+    replays = _replays(connection, now)
     unconfirmed = {row.vehicle: row.path for row in connection.execute(select(_O.vehicle, _O.path))}
     states: dict[str, VehicleState] = {}
     for row in connection.execute(select(schema.vehicles).order_by(_V.vehicle)):
@@ -118,6 +120,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
         if seen is not None and now - seen > SILENT_AFTER:
             reasons[SILENT] = (f"no manifest since {seen:%Y-%m-%dT%H:%M:%SZ}",)
         reasons[WAITING_STATE] = _waiting(row, decided.get(row.vehicle), unconfirmed.get(row.vehicle))
+        reasons[WAITING_STATE] += _repeated(row, replays.get(row.vehicle))
         states[row.vehicle] = _most_severe(row, reasons)
     return states
 
@@ -138,6 +141,28 @@ def _failing(vehicle: str, decision: Any, failures: list[EventSummary], missing:
     if missing:
         reasons += (f"missing from manifests: {', '.join(sorted(missing))}",)
     return reasons + _sentences(vehicle, failures)
+
+
+def _replays(connection: Connection, now: datetime) -> dict[str, Any]:
+    """How many manifests a vehicle's own keys had signed and that had counted before came to its address lately, and when.
+
+    An earlier manifest, which anyone may have seen and sent again, is counted here too: it never makes a vehicle fail.
+    """
+    query = select(_J.vehicle, func.sum(_J["count"]).label("times"), func.max(_J.last_at).label("last_at"))
+    query = query.where(_J.code == ReportReplayError.code, _J.last_at > now - RECENT).group_by(_J.vehicle)
+    return {row.vehicle: row for row in connection.execute(query)}
+
+
+def _repeated(vehicle: Any, replays: Any) -> tuple[str, ...]:
+    """A vehicle that only repeats itself; once is no more than an answer that was lost."""
+    seen = vehicle.last_manifest_at
+    if replays is None or seen is None or replays.last_at <= seen or replays.times < _REPEATED:
+        return ()
+    reason = (
+        f"{replays.times} manifests came that its own keys signed with counters or nonces that were used before "
+        f"({ReportReplayError.code}), and no newer one: if it was restored from a backup, run `twinlock director reset-counter`"
+    )
+    return (reason,)
 
 
 def _is_repaired(vehicle: str, event: EventSummary, homes: Mapping[str, str | None]) -> bool:
