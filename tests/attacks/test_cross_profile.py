@@ -191,7 +191,7 @@ def director_handed_over(director: Director, _path: Path, patch: pytest.MonkeyPa
 
 def director_gone_on_from(director: Director, path: Path, _patch: pytest.MonkeyPatch) -> None:
     foreign = Foreign(path / "theirs")
-    foreign.write()
+    foreign.write().keep_roots()
     for _number in range(4):
         director.rotate("targets", "timestamp")
     director.add_wire("aktualizr", continue_from=OldChain(roots=foreign.repo, keys=foreign.keys))

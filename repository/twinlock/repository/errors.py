@@ -29,7 +29,10 @@ class MissingKeysError(UsageError):
     template = (
         "{role} needs {required} signatures, but only {held} of its keys are on this machine (its keys: {keyids})"
     )
-    hint = "run this where the keys are, or bring their directory here (config.json states where keys are looked for)"
+    hint = (
+        "run this where the keys are, or bring their directory here (config.json states where keys are looked for); keys that "
+        "`keys list` shows as lost have to be replaced with `rotate`, which needs the Root keys"
+    )
     role: str
     required: int
     held: int
@@ -50,6 +53,18 @@ class OldPassphraseError(PassphraseError):
 
     template = "the passphrase for the old keys does not decrypt the key {path}"
     hint = "use --keys-passphrase-file with the passphrase of the old keys; all of them need the same one, or none"
+
+
+class WrongRepositoryError(UsageError):
+    """Files of one of the two repositories where those of the other are to be continued: its keys would sign for both."""
+
+    code = "wrong-repository"
+    template = "{path} holds the files of {found}, and only {wanted} can be continued here: {reason}"
+    hint = "name the old files and keys of the other repository; one set of keys must not sign for both"
+    path: str
+    found: str
+    wanted: str
+    reason: str
 
 
 class OstreeCommitError(UsageError):

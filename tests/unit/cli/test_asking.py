@@ -157,7 +157,32 @@ def test_the_loss_of_a_key_is_recorded_with_what_follows(place: Path, monkeypatc
     keyid = next(key["keyid"] for key in listed["keys"] if key["role"] == "root")
     asked = CliRunner().invoke(main, ["image", "keys", "mark", "image", keyid, "lost"], input="n\n")
     assert asked.exit_code == 1
-    assert "and root has 0 other keys until `rotate` replaces it" in asked.output
+    assert "root has 0 other keys, and 1 must sign: no next Root can be signed" in asked.output
+    assert "When a key is lost or stolen" in asked.output
     assert "`keys mark` with `found` undoes it" in asked.output
     found = CliRunner().invoke(main, ["image", "keys", "mark", "image", keyid, "found"], input="")
     assert found.exit_code == 0, found.output
+
+
+def test_what_is_left_after_the_loss_of_a_key_is_true_of_each_role(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    made = CliRunner().invoke(main, plain_keys(["image", "init", "three", "--keys", "root=2/3"]))
+    assert made.exit_code == 0, made.output
+    listed = json.loads(CliRunner().invoke(main, ["image", "keys", "list", "three", "--json"]).stdout)["keys"]
+    first, second, _ = (key["keyid"] for key in listed if key["role"] == "root")
+
+    def asked(keyid: str, *words: str) -> str:
+        return CliRunner().invoke(main, ["image", "keys", "mark", "three", keyid, "lost", *words], input="n\n").output
+
+    assert "root has 2 other keys, and 2 must sign: that is enough" in asked(first)
+    asked(first, "--yes")
+    assert "root has 1 other key, and 2 must sign: no next Root can be signed" in asked(second)
+    targets = next(key["keyid"] for key in listed if key["role"] == "targets")
+    assert "nothing can be signed for targets until its keys are replaced (`rotate`" in asked(targets)
+    asked(targets, "--yes")
+    CliRunner().invoke(main, ["image", "add", "three", "lamp.bin", "lamp.bin", "--hardware-id", "hw-1", *COUNTER])
+    published = CliRunner().invoke(main, ["image", "publish", "three"])
+    assert published.exit_code == 2, published.output
+    assert "shows as lost have to be replaced with `rotate`" in published.output

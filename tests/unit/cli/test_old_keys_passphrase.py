@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,17 @@ from twinlock.repository.keys.private_keys import is_encrypted
 OWN, OLD = "TEST own", "TEST old"
 FORMS = ("pkcs8", "traditional", "json")
 IMPORT = ("image", "import", "image", "--from", "theirs/repo", "--keys", "theirs/keys")
-WIRE = ("director", "wire", "director", "aktualizr", "--go-on-from", "theirs/repo", "--keys", "theirs/keys", "--yes")
+WIRE = (
+    "director",
+    "wire",
+    "director",
+    "aktualizr",
+    "--go-on-from",
+    "theirs/director",
+    "--keys",
+    "theirs/keys",
+    "--yes",
+)
 COMMANDS = {"import": IMPORT, "wire": WIRE}
 OWN_FILE, OLD_FILE = ("--passphrase-file", "own"), ("--keys-passphrase-file", "old")
 
@@ -36,7 +47,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: Foreign) -> N
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     Path("theirs").mkdir()
-    Path("theirs/repo").symlink_to(theirs.repo)
+    shutil.copytree(theirs.repo, "theirs/repo")
+    shutil.copytree(theirs.repo, "theirs/director", ignore=shutil.ignore_patterns("targets*"))
     Path("own").write_text(OWN)
     Path("old").write_text(f"{OLD}\n")
     Path("root.json").write_bytes(ImageRepository.create("site").root_bytes(1))

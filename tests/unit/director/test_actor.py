@@ -22,7 +22,7 @@ READ_ONLY = {
     *("certificates", "decisions", "device-events", "explain", "installed", "show", "status", "telemetry", "vehicles"),
     *("root roles", "root show", "keys list"),
     *("serve", "serve-aktualizr"),  # what vehicles do is noted as theirs
-    *("root sign", "keys mark", "keys passphrase"),  # files that may be anywhere, without a Director
+    "root sign",  # of a file that may be anywhere, without a Director
 }
 
 
@@ -162,3 +162,20 @@ def test_the_audit_names_the_actor_of_every_command(
     ):
         shell.run(*words, "--actor", f"who-{words[0]}")
         assert shell.audit()[0]["actor"] == f"who-{words[0]}", words
+
+
+def test_the_audit_names_who_marked_a_key_and_who_changed_the_passphrase(shell: Shell, tmp_path: Path) -> None:  # noqa: F811
+    key = next(item for item in shell.json_of("keys", "list")["keys"] if item["role"] == "time")
+    shell.json_of("keys", "mark", key["keyid"], "lost", "--yes", "--actor", "anna")
+    shell.json_of("keys", "mark", key["keyid"], "found", "--actor", "ben")
+    phrase = tmp_path / "phrase.txt"
+    phrase.write_text("TEST only\n")
+    shell.json_of("keys", "passphrase", "--only", "offline", "--new-passphrase-file", str(phrase), "--actor", "kim")
+    changed, found, lost = shell.audit()[:3]
+    assert [(row["actor"], row["action"]) for row in (lost, found, changed)] == [
+        ("anna", "mark"),
+        ("ben", "mark"),
+        ("kim", "passphrase"),
+    ]
+    assert lost["detail"] == {"key": key["keyid"], "role": "time", "state": "lost"}
+    assert changed["detail"] == {"keys": ["offline"], "encrypted": True}

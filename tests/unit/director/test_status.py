@@ -18,6 +18,7 @@ from twinlock.director.director import Director
 from twinlock.director.model import actions
 from twinlock.director.model.actions import ACTIONS
 from twinlock.trust.errors.base import RefusalError
+from twinlock.trust.errors.reports import ReportReplayError
 
 VIN = "VIN1"
 
@@ -178,3 +179,28 @@ def test_a_vehicle_whose_manifests_are_refused_is_failing(fleet: Director, car: 
     car.counter += 5
     fleet.receive_manifest(car.manifest(now=at(minutes=7)), now=at(minutes=7))
     assert fleet.status(now=at(minutes=8)).of(VIN).state == "ok"  # type: ignore[union-attr]
+
+
+def test_a_vehicle_that_only_repeats_itself_is_named_with_the_way_out(fleet: Director, car: TestVehicle) -> None:
+    def send(minutes: int, error: type[RefusalError] | None = None) -> None:
+        data, now = car.manifest(now=at(minutes=minutes)), at(minutes=minutes)
+        if error is None:
+            fleet.receive_manifest(data, vehicle=VIN, now=now)
+            return
+        with pytest.raises(error):
+            fleet.receive_manifest(data, vehicle=VIN, now=now)
+
+    send(1)
+    car.counter = 0  # restored from a backup
+    send(2, ReportReplayError)
+    assert fleet.status(now=at(minutes=2)).of(VIN).state == "ok"  # type: ignore[union-attr]
+    car.counter = 0
+    send(3, ReportReplayError)
+    state = fleet.status(now=at(minutes=3)).of(VIN)
+    assert state is not None
+    assert (state.state, len(state.reasons)) == ("waiting", 1)
+    assert "2 manifests came that its own keys signed" in state.reasons[0]
+    assert "reset-counter" in state.reasons[0]
+    car.counter = 9
+    send(4)
+    assert fleet.status(now=at(minutes=4)).of(VIN).state == "ok"  # type: ignore[union-attr]

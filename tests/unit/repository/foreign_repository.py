@@ -132,6 +132,13 @@ class Foreign:
             key.write(self.keys / role)
         return self
 
+    def keep_roots(self) -> Foreign:
+        """Leave only the Roots, as in the directory of a Director, whose other files are each for one vehicle."""
+        for path in self.repo.rglob("*.json"):
+            if not path.name.endswith(".root.json"):
+                path.unlink()
+        return self
+
     def _common(self, role: str, kind: str) -> Json:
         return {"_type": kind, "version": self.versions[role], "expires": self.expires.get(role, EXPIRES)}
 

@@ -89,7 +89,7 @@ def test_a_path_in_place_of_an_opened_repository_is_refused_at_once(given: Any) 
 
 
 def test_a_director_and_its_old_chain() -> None:
-    Foreign(Path("theirs")).write()
+    Foreign(Path("theirs")).write().keep_roots()
     root = ImageRepository.create("image").root_bytes()
     with Director.create("director", image_root=root, image_url="image") as director:
         assert director.add_wire("aktualizr", continue_from=OldChain(roots="theirs/repo", keys="theirs/keys")) == 3

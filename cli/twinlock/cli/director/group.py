@@ -40,7 +40,7 @@ from twinlock.cli.shared.output import Output, output_options, table
 from twinlock.cli.shared.own_input import own_input, read_own_file, shown_source
 from twinlock.cli.shared.passphrase import new_passphrase, passphrase_option, plain_keys_option
 from twinlock.cli.signing.client_support import note_kinds
-from twinlock.cli.signing.keys import keys_group
+from twinlock.cli.signing.keys import KeyAction, keys_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -286,5 +286,10 @@ def _named(directory: Path) -> Mapping[str, NamedKey]:
         return opened.named_keys()
 
 
+def _record(directory: Path, action: KeyAction, detail: Mapping[str, object]) -> None:
+    with open_director(directory) as opened:
+        opened.roots.record_key_files(action, detail)
+
+
 director.add_command(wire)
-director.add_command(keys_group("director", "./director", _keyring, _named, extra=("device-ca",)))
+director.add_command(keys_group("director", "./director", _keyring, _named, extra=("device-ca",), record=_record))

@@ -32,6 +32,7 @@ from twinlock.cli.signing.root_commands import (
 )
 
 if TYPE_CHECKING:
+    from twinlock.director.director import Director
     from twinlock.repository.publishing.root_cancelling import CancelledRoot
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "time")
@@ -96,13 +97,26 @@ def rotate(  # noqa: PLR0913 - one parameter for each option
     note_kinds(out, dict.fromkeys(roles, plan) if plan else {})
     if prepare is not None:
         with open_director(directory, passphrase_file) as opened:
+            _note_old_inventory(out, opened)
             view = opened.prepare_root(prepare, dict.fromkeys(roles, plan))
         out.result(view, root_lines(view, prepare, "director"))
         return
     with open_director(directory, passphrase_file) as opened:
+        _note_old_inventory(out, opened)
         out.confirm(f"replace the keys of {', '.join(roles)}", yes=yes)
         version = opened.rotate(*roles, plan=plan)
     out.result({"root": version, "rotated": list(roles)}, f"rotated {', '.join(roles)} by Root {version}")
+
+
+def _note_old_inventory(out: Output, opened: Director) -> None:
+    """Warn where vehicles may have a newer Root than the inventory: they refuse another one of the same version."""
+    revoked = opened.roots.revoked_keys_in_force()
+    if revoked:
+        out.note(
+            f"warning: a newer Root than the one in this inventory revoked the key {revoked[0][:16]}, which is in the directory "
+            "`retired`: the inventory is an old copy. Vehicles refuse a second Root of a version that they have; rotate until "
+            'the version is above every one that was published (see "Backups" in docs/operations.md)'
+        )
 
 
 class _ShownByDefault(click.Group):

@@ -91,12 +91,7 @@ def wire(  # noqa: PLR0913 - one parameter for each option
         raise UsageError(reason="--hand-over is for a chain that this Director already publishes; omit --go-on-from")
     if until is not None and not hand_over:
         raise UsageError(reason="--until needs --hand-over")
-    what = (
-        f"give the Root chain for {profile} keys of its own"
-        if hand_over
-        else f"publish Roots for {profile} from now on"
-    )
-    out.confirm(what, yes=yes)
+    out.confirm(_question(profile, old, hand_over=hand_over), yes=yes)
     passphrase = passphrase_for(passphrase_file)
     with Director.open(directory, passphrase=passphrase, actor=actor()) as opened:
         if hand_over:
@@ -108,6 +103,13 @@ def wire(  # noqa: PLR0913 - one parameter for each option
             chain = _old_chain(old, keys, keys_file, passphrase)
             version = opened.add_wire(profile, continue_from=chain, new_chain=new_chain)
     out.result({"wire": profile, "root": version}, f"Roots are published for {profile} too; the newest is {version}")
+
+
+def _question(profile: str, old: Path | None, *, hand_over: bool) -> str:
+    if hand_over:
+        return f"give the Root chain for {profile} keys of its own"
+    chain = "" if old is None else f", as the next of the old Director whose Roots are in {old}"
+    return f"publish Roots for {profile} from now on{chain}"
 
 
 def _old_chain(roots: Path | None, keys: Path | None, keys_file: Path | None, own: Passphrase) -> OldChain | None:

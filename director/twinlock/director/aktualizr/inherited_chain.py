@@ -8,7 +8,7 @@ after it. With it the client forgets the Targets that it was sent, so their numb
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,9 +22,10 @@ from twinlock.director.model.profiles import OldChain
 from twinlock.director.signing.roots import verify_successor
 from twinlock.repository.aktualizr.root_chain import RootChain
 from twinlock.repository.aktualizr.signing import add_signatures
-from twinlock.repository.errors import MissingKeysError
+from twinlock.repository.errors import MissingKeysError, WrongRepositoryError
 from twinlock.repository.importing.keys import read_foreign_keys
 from twinlock.repository.importing.reader import read_roots
+from twinlock.repository.importing.which import OLD_DIRECTOR, OLD_IMAGE, check_old_director
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.keys.new_keys import NewKeys
 from twinlock.trust.checks.context import Context
@@ -68,10 +69,12 @@ class AktualizrInheritance:
                 yield CryptoSigner(private, SSlibKey.from_crypto(private.public_key(), keyid=keyid))
 
 
-def read_inherited_chain(old: OldChain, now: datetime) -> AktualizrInheritance:
+def read_inherited_chain(old: OldChain, now: datetime, *, image_keys: Collection[bytes]) -> AktualizrInheritance:
     """Read the chain ``N.root.json``, from 1 on, and the private keys that sign its end.
 
-    Raises: UsageError if there is none; RefusalError for a chain that a vehicle would not follow (an expired end will
+    ``image_keys`` are the keys of our Image repository by identity: none of them may be in the chain, or one that the chain
+    leads to would sign as the Image repository too.
+    Raises: UsageError if there is none; WrongRepositoryError for that of an Image repository; RefusalError for a chain that a vehicle would not follow (an expired end will
     do); MissingKeysError if the keys cannot sign the next link; StorageError, PassphraseError.
     """
     roots = tuple(read_roots(Path(old.roots)))
@@ -85,9 +88,23 @@ def read_inherited_chain(old: OldChain, now: datetime) -> AktualizrInheritance:
     start = bootstrap_repository(DIRECTOR, roots[0], wire=AKTUALIZR)
     context = Context(repository=DIRECTOR, now=now, limits=DEFAULT_LIMITS, wire=AKTUALIZR, policy=LAX)
     newest = drive(walk_roots(start, context), answer).root.signed
+    check_old_director(Path(old.roots))
+    _check_apart(Path(old.roots), roots, image_keys)
     inherited = AktualizrInheritance(roots, newest, read_foreign_keys(Path(old.keys), old.passphrase))
     role = newest.roles[ROOT]
     held = len({newest.keys[KeyId(signer.public_key.keyid)].identity for signer in inherited.signers()})
     if held < role.threshold:
         raise MissingKeysError(role=ROOT, required=role.threshold, held=held, keyids=role.keyids)
     return inherited
+
+
+def _check_apart(path: Path, roots: tuple[bytes, ...], image_keys: Collection[bytes]) -> None:
+    """Check that no Root of the chain names a key of our Image repository. Raises: WrongRepositoryError."""
+    for number, data in enumerate(roots, 1):
+        keys = AKTUALIZR.decode_root(data, ROOT, DEFAULT_LIMITS).signed.keys
+        shared = sorted(keyid for keyid, key in keys.items() if key.identity in image_keys)
+        if shared:
+            reason = (
+                f"its {number}.root.json names the key {shared[0]}, which signs for this Director's Image repository"
+            )
+            raise WrongRepositoryError(path=str(path), found=OLD_IMAGE, wanted=OLD_DIRECTOR, reason=reason)

@@ -6,7 +6,7 @@ Root that is published from then on has its translation. ``signing/publish_root.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -161,9 +161,9 @@ class AktualizrRoots:
         state = RootChain(number=lambda version: version, newest=decoded, tuf=tuf)
         return (OWN_ROOT, authority_of(decoded)) if state.has_own_keys else None
 
-    def read_inherited(self, old: OldChain, now: datetime) -> InheritedChain:
+    def read_inherited(self, old: OldChain, now: datetime, *, image_keys: Collection[bytes]) -> InheritedChain:
         """See ``RootTranslation``."""
-        return read_inherited_chain(old, now)
+        return read_inherited_chain(old, now, image_keys=image_keys)
 
 
 def _insert(connection: Connection, profile: str, data: bytes, now: datetime) -> int:

@@ -37,6 +37,13 @@ def newest_versions(connection: Connection, repository: RepositoryName) -> dict[
     return {RoleName(row.role): row.version for row in _VERSIONS.rows(connection, repository=repository)}
 
 
+def trusted_keys(connection: Connection, repository: RepositoryName) -> frozenset[bytes]:
+    """The keys of every stored Root, whatever their role, by identity (``PublicKey.identity``)."""
+    query = select(_F.data).where(_F.repository == repository, _F.role == ROOT)
+    roots = [TUF.decode_root(data, ROOT, DEFAULT_LIMITS).signed for data in connection.execute(query).scalars()]
+    return frozenset(key.identity for root in roots for key in root.keys.values())
+
+
 def load_floors(connection: Connection, repository: RepositoryName) -> dict[RoleName, Floor]:
     """The stored floor of each role. Raises: StorageError for one that cannot be read."""
     query = select(schema.trusted_floors).where(_L.repository == repository)

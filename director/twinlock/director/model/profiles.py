@@ -6,7 +6,7 @@ The ``tuf`` profile is what Roots are authored in; another one translates them, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -148,10 +148,11 @@ class RootTranslation(Protocol):
     def own_root_role(self, current: bytes, newest: bytes | None) -> tuple[str, SigningAuthority] | None:
         """The Root role of ``newest`` where none of its keys signs for our Root ``current``, with the name of these keys."""
 
-    def read_inherited(self, old: OldChain, now: datetime) -> InheritedChain:
+    def read_inherited(self, old: OldChain, now: datetime, *, image_keys: Collection[bytes]) -> InheritedChain:
         """The chain of another Director, with its private Root keys.
 
-        Raises: UsageError if there is none; RefusalError, MissingKeysError, StorageError, PassphraseError.
+        ``image_keys`` are the keys of the Image repository that this Director trusts, by identity.
+        Raises: UsageError if there is none; WrongRepositoryError for an Image repository's; RefusalError, MissingKeysError, StorageError, PassphraseError.
         """
 
 

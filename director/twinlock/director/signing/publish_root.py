@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, Root
 
+from twinlock.director.catalogue.trusted_files import trusted_keys
 from twinlock.director.errors.operator import (
     ChainBegunError,
     NewChainError,
@@ -46,7 +47,7 @@ from twinlock.repository.signing.sign import renew, root_authority
 from twinlock.repository.store.publication_log import following_publication
 from twinlock.repository.workspace.validity import STRANDED_FOR
 from twinlock.trust.engine.restore import bootstrap_repository
-from twinlock.trust.names import DIRECTOR, ROOT
+from twinlock.trust.names import DIRECTOR, IMAGE, ROOT
 
 
 class RootKeeper(RootChains):
@@ -226,10 +227,13 @@ class RootKeeper(RootChains):
         profile that is enabled already stays as it is, and then there is nothing to continue from. Without it a new chain
         begins, over registered vehicles of the profile only with ``new_chain``: none that trusts another Root follows it.
         Raises: UsageError for an unknown one; NewChainError; ProfileError for keys that its clients cannot read, before anything is
-        signed; MissingKeysError, PassphraseError, ConflictError; RefusalError for the other Director's chain.
+        signed; MissingKeysError, PassphraseError, ConflictError; RefusalError for the other Director's chain;
+        WrongRepositoryError for the chain of an Image repository.
         """
         translation = self._profiles.translation(name)
-        inherited = None if continue_from is None else translation.read_inherited(continue_from, now)
+        inherited = None
+        if continue_from is not None:
+            inherited = translation.read_inherited(continue_from, now, image_keys=self._image_keys())
         published = self._read()
         newest = published.translated[name]
         if newest is None:
@@ -246,6 +250,10 @@ class RootKeeper(RootChains):
             ):
                 self._save(self.settings)
         return translation.version_of(newest)
+
+    def _image_keys(self) -> frozenset[bytes]:
+        with self._database.reading() as connection:
+            return trusted_keys(connection, IMAGE)
 
     def _begin(
         self, published: PublishedRoots, translation: RootTranslation, inherited: InheritedChain | None, now: datetime

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, select
 from tuf.api.metadata import Metadata, Root
@@ -32,6 +32,7 @@ from twinlock.director.signing.roots import (
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.signing.named_keys import NamedKey, keys_of_roles, keys_of_root
 from twinlock.repository.workspace.prepared_root import PreparedRoot
+from twinlock.repository.workspace.validity import utc_now
 from twinlock.trust.errors.local import ConflictError
 
 
@@ -158,6 +159,17 @@ class RootChains:
         """Record ``action``, which is about to change files: a process that dies before it did leaves the row alone."""
         with self._database.writing("record an action") as connection:
             record_audit(connection, actor=self._actor, action=action, detail=detail, now=now)
+
+    def revoked_keys_in_force(self) -> tuple[str, ...]:
+        """Keys that the newest Roots name although a newer Root revoked them, as after the restore of an old inventory.
+
+        Keys are put aside only once no newest Root names them, so a Root that is not in this inventory was published.
+        """
+        return tuple(sorted(self._keyring.retired() & self.named_keys().keys()))
+
+    def record_key_files(self, action: Literal["mark", "passphrase"], detail: Mapping[str, object]) -> None:
+        """Record in the audit what is about to be done to the private keys here, which the inventory knows nothing of."""
+        self._audit(action, detail, utc_now())
 
     def _check_vacant(self, before: PublishedRoots) -> None:
         """Check again, where no other process can change it, that no next Root is published or prepared."""

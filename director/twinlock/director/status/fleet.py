@@ -19,7 +19,8 @@ from twinlock.director.inventory.history import LIMIT_CODE
 from twinlock.director.model.records import ATTACK, FAILURE, HELD, IMPOSSIBLE, ORDERED, WAITING
 from twinlock.director.status.event_summary import EventSummary, summarize_events
 from twinlock.trust.errors.base import TwinlockError
-from twinlock.trust.errors.reports import MissingEcuError
+from twinlock.trust.errors.local import FetchError
+from twinlock.trust.errors.reports import MissingEcuError, ReportReplayError
 from twinlock.trust.text.times import format_time
 
 OK, WAITING_STATE, SILENT, FAILING, ATTACKED, RETIRED = "ok", "waiting", "silent", "failing", "attacked", "retired"
@@ -27,8 +28,10 @@ STATES = (ATTACKED, FAILING, SILENT, WAITING_STATE, OK, RETIRED)  # the most sev
 RECENT = timedelta(days=1)  # how long an attack or a failure shows
 SILENT_AFTER = timedelta(days=7)
 _SHOWN = 20  # attacks or failures of a vehicle; an ECU may make up any number of codes
+_DEACTIVATED = " answered 410: "  # a Director's answer to a vehicle that is retired
 _V, _D, _O = schema.vehicles.c, schema.decisions.c, schema.outstanding.c
-_M = schema.manifests.c
+_M, _J = schema.manifests.c, schema.junk.c
+_REPEATED = 2  # replays from which on a vehicle is taken to repeat itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,19 +94,23 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
     decided = {row.vehicle: row for row in connection.execute(select(schema.decisions).where(_D.number.in_(newest)))}
     met = summarize_events(connection, since=now - RECENT, kinds=(ATTACK, FAILURE), codes=(LIMIT_CODE,))
     missing: dict[str, list[str]] = {}
+    homes: dict[str, str | None] = {}
     ecus = schema.ecus.c
-    for row in connection.execute(
-        select(ecus.vehicle, ecus.ecu).where(ecus.missing_since.is_not(None), ecus.retired_at.is_(None))
-    ):
-        missing.setdefault(row.vehicle, []).append(row.ecu)
+    for row in connection.execute(select(ecus.vehicle, ecus.ecu, ecus.missing_since, ecus.retired_at)):
+        homes[row.ecu] = row.vehicle if row.retired_at is None else None
+        if row.missing_since is not None and row.retired_at is None:
+            missing.setdefault(row.vehicle, []).append(row.ecu)
     refused = _refused(connection, now)
+    replays = _replays(connection, now)
     unconfirmed = {row.vehicle: row.path for row in connection.execute(select(_O.vehicle, _O.path))}
     states: dict[str, VehicleState] = {}
     for row in connection.execute(select(schema.vehicles).order_by(_V.vehicle)):
         reasons: dict[str, tuple[str, ...]] = dict.fromkeys(STATES, ())
         events = met.get(row.vehicle, ())
         reasons[ATTACKED] = _sentences(row.vehicle, [event for event in events if event.kind == ATTACK])
-        failures = [event for event in events if event.kind != ATTACK]  # failures, and that it sends too much
+        failures = [  # failures that last, and that it sends too much
+            event for event in events if event.kind != ATTACK and not _is_repaired(row.vehicle, event, homes)
+        ]
         reasons[FAILING] = _failing(row.vehicle, decided.get(row.vehicle), failures, missing.get(row.vehicle, []))
         last = refused.get(row.vehicle)
         if last is not None and (row.last_manifest_at is None or last.received_at > row.last_manifest_at):
@@ -114,6 +121,7 @@ def read_states(connection: Connection, now: datetime) -> dict[str, VehicleState
         if seen is not None and now - seen > SILENT_AFTER:
             reasons[SILENT] = (f"no manifest since {format_time(seen)}",)
         reasons[WAITING_STATE] = _waiting(row, decided.get(row.vehicle), unconfirmed.get(row.vehicle))
+        reasons[WAITING_STATE] += _repeated(row, replays.get(row.vehicle))
         states[row.vehicle] = _most_severe(row, reasons)
     return states
 
@@ -133,8 +141,38 @@ def _failing(vehicle: str, decision: Any, failures: list[EventSummary], missing:
         reasons += tuple(decision.reasons)
     if missing:
         reasons += (f"missing from manifests: {', '.join(sorted(missing))}",)
-        failures = [event for event in failures if event.code != MissingEcuError.code]
     return reasons + _sentences(vehicle, failures)
+
+
+def _replays(connection: Connection, now: datetime) -> dict[str, Any]:
+    """How many manifests a vehicle's own keys had signed and that had counted before came to its address lately, and when.
+
+    An earlier manifest, which anyone may have seen and sent again, is counted here too: it never makes a vehicle fail.
+    """
+    query = select(_J.vehicle, func.sum(_J["count"]).label("times"), func.max(_J.last_at).label("last_at"))
+    query = query.where(_J.code == ReportReplayError.code, _J.last_at > now - RECENT).group_by(_J.vehicle)
+    return {row.vehicle: row for row in connection.execute(query)}
+
+
+def _repeated(vehicle: Any, replays: Any) -> tuple[str, ...]:
+    """A vehicle that only repeats itself; once is no more than an answer that was lost."""
+    seen = vehicle.last_manifest_at
+    if replays is None or seen is None or replays.last_at <= seen or replays.times < _REPEATED:
+        return ()
+    reason = (
+        f"{replays.times} manifests came that its own keys signed with counters or nonces that were used before "
+        f"({ReportReplayError.code}), and no newer one: if it was restored from a backup, run `twinlock director reset-counter`"
+    )
+    return (reason,)
+
+
+def _is_repaired(vehicle: str, event: EventSummary, homes: Mapping[str, str | None]) -> bool:
+    """Whether a failure is over: its ECU left the vehicle, which ``homes`` has for each, or the inventory has what is so now."""
+    if event.ecu is not None and homes.get(event.ecu, vehicle) != vehicle:
+        return True
+    if event.code == MissingEcuError.code:
+        return event.ecu is not None  # which ECUs are missing now, the inventory has
+    return event.code == FetchError.code and _DEACTIVATED in event.detail  # whether it is retired, likewise
 
 
 def _sentences(vehicle: str, events: list[EventSummary]) -> tuple[str, ...]:

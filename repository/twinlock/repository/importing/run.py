@@ -29,6 +29,7 @@ from twinlock.repository.importing.images import FoundImage, ImageFinder
 from twinlock.repository.importing.keys import read_foreign_keys
 from twinlock.repository.importing.reader import ForeignRepository, read_foreign
 from twinlock.repository.importing.to_tuf import own_keyid, root_of, target_of, targets_of
+from twinlock.repository.importing.which import check_old_image_repository
 from twinlock.repository.keys.keyring import KeyPlan, Passphrase
 from twinlock.repository.keys.private_keys import Secret
 from twinlock.repository.model.import_findings import (
@@ -99,9 +100,9 @@ def take_over(
     work later, before anything is written.
 
     Raises: UsageError for a directory that is in use, a delegated role without its keys, and a source that is none;
-    MissingKeysError; ProfileError and RefusalError for what the source states; StorageError.
+    WrongRepositoryError for a Director's files; MissingKeysError; ProfileError and RefusalError for what the source states; StorageError.
     """
-    foreign = read_foreign(Path(wanted.source), without=wanted.without)
+    foreign = _read_source(wanted)
     wires = PublishedProfiles(
         names=WIRES,
         first_root=foreign.trusted.root.signed.version,
@@ -126,8 +127,13 @@ def take_over(
 
 def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: None) -> ImportFindings:
     """What ``take_over`` would do; nothing is written. Raises: as ``take_over`` for what the source and keys state."""
-    foreign = read_foreign(Path(wanted.source), without=wanted.without)
+    foreign = _read_source(wanted)
     return _Plan(foreign, wanted, read_foreign_keys(Path(wanted.keys), wanted.passphrase), progress).findings(now)
+
+
+def _read_source(wanted: Takeover) -> ForeignRepository:
+    check_old_image_repository(Path(wanted.source))
+    return read_foreign(Path(wanted.source), without=wanted.without)
 
 
 def _check_unused(workspace: Workspace, wires: PublishedProfiles) -> None:

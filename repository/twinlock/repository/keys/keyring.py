@@ -171,6 +171,11 @@ class Keyring:
                     flush_directory(directory)
             self._signers.pop(record.keyid, None)
 
+    def retired(self) -> frozenset[str]:
+        """The ids of the keys that ``retire`` has moved. Raises: StorageError, NewerStateError."""
+        places = dict.fromkeys(place / "retired" for place in (self.offline, self.online))
+        return frozenset(read_key_record(path).keyid for place in places for path in place.glob("*.json"))
+
     @property
     def has_abandoned(self) -> bool:
         """Whether a process that died has left keys that it made and perhaps never published. Raises: StorageError."""

@@ -17,10 +17,11 @@ TIME = "time"  # in place of a role: the keys of the time source
 
 
 class NamedKey(NamedTuple):
-    """A public key, and the first role that it signs for."""
+    """A public key, and the first role that it signs for; ``threshold`` of that role's keys have to sign, where that is known here."""
 
     role: str
     key: Key
+    threshold: int | None = None
 
 
 def keys_of_root(root: Root) -> dict[str, NamedKey]:
@@ -28,13 +29,17 @@ def keys_of_root(root: Root) -> dict[str, NamedKey]:
     keys: dict[str, NamedKey] = {}
     for role in TOP_LEVEL:
         for keyid in root.roles[role].keyids:
-            keys.setdefault(keyid, NamedKey(role, root.keys[keyid]))
+            keys.setdefault(keyid, NamedKey(role, root.keys[keyid], root.roles[role].threshold))
     source = root.unrecognized_fields.get("custom", {}).get("timeSource") or {}
     for keyid in source.get("keyids", ()):
-        keys.setdefault(keyid, NamedKey(TIME, root.keys[keyid]))
+        keys.setdefault(keyid, NamedKey(TIME, root.keys[keyid], source["threshold"]))
     return keys
 
 
 def keys_of_roles(roles: Iterable[tuple[str, SigningAuthority]]) -> dict[str, NamedKey]:
     """The keys of other roles, by id."""
-    return {keyid: NamedKey(role, key) for role, authority in roles for keyid, key in authority.keys.items()}
+    return {
+        keyid: NamedKey(role, key, authority.threshold)
+        for role, authority in roles
+        for keyid, key in authority.keys.items()
+    }
