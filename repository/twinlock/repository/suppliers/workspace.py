@@ -211,6 +211,8 @@ class SupplierWorkspace:
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
         )
+        if name not in self._delegated(read_draft(self._draft_path)):
+            check_role_name(name)
         for profile in profile_rules(self.wires):
             profile.check_delegation(self.role, delegation)
         forward_outbox(open_outbox(Path(outbox)), self.outbox, delegation.members[0], wires=self.wires)
@@ -220,7 +222,7 @@ class SupplierWorkspace:
     def undelegate(self, name: str) -> None:
         """Stage the end of a delegation. Raises: UsageError if there is none."""
         with editing_draft(self._draft_path) as draft:
-            if name not in {entry.name for entry in read_delegations(self._preview(draft))}:
+            if name not in self._delegated(draft):
                 raise UsageError(reason=f"{self.role} does not delegate to {name}")
             draft.of(self.role).delegations[name] = None
 
@@ -328,6 +330,9 @@ class SupplierWorkspace:
     def _last_version(self) -> int:
         signed = self._signed.newest()
         return signed.version if signed else 0
+
+    def _delegated(self, draft: Draft) -> set[str]:
+        return {entry.name for entry in read_delegations(self._preview(draft))}
 
     def _preview(self, draft: Draft) -> Targets:
         targets = self._signed.newest() or Targets(spec_version=SPEC_VERSION)
