@@ -82,3 +82,19 @@ def test_a_director_whose_image_repository_expired_names_its_renewal(tmp_path: P
     error = expiry("director", "refresh", "director")
     assert (error["fields"]["repository"], error["fields"]["role"]) == ("image", "timestamp")
     assert "twinlock image refresh DIRECTORY" in error["hint"]
+
+
+@pytest.mark.usefixtures("expired_image")
+def test_the_status_of_an_expired_repository_names_what_expired_and_fails() -> None:
+    for more in ((), ("--within", "1d")):
+        said = run("image", "status", "image", *more, status=1)
+        assert {line.split()[3] for line in said.splitlines() if line.startswith("expired ")} == {
+            "root",
+            "timestamp",
+            "snapshot",
+            "targets",
+        }
+        assert "expires " not in said
+    run("image", "refresh", "image", status=0)
+    assert "expired" not in run("image", "status", "image", status=0)
+    run("image", "status", "image", "--within", "2d", status=6)

@@ -198,7 +198,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     )
     size = _size(source / "targets")
     if dry_run:
-        _show_findings(out, wanted, size)
+        _show_findings(out, wanted, size, directory)
         return
 
     def tell(findings: ImportFindings) -> None:
@@ -214,13 +214,13 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
         raise SystemExit(EXIT_REFUSED)
 
 
-def _show_findings(out: Output, wanted: Takeover, size: int) -> None:
+def _show_findings(out: Output, wanted: Takeover, size: int, directory: Path) -> None:
     """What an import would do. Raises: SystemExit where it would leave images out."""
     from twinlock.repository.importing.run import foresee
     from twinlock.repository.workspace.validity import utc_now
 
     with own_input(), out.progress(size, "reading images") as advance:
-        findings = foresee(wanted, now=utc_now(), progress=advance)
+        findings = foresee(wanted, now=utc_now(), into=directory, progress=advance)
     lines = [
         f"would import {counted(findings.images, 'image')} and {counted(findings.roots, 'root version')}; nothing was written"
     ]
