@@ -63,6 +63,7 @@ def up(
       twinlock up --dir ./fleet --image-port 9000 --director-port 9001
     """
     check_plain(host, plain=plain)
+    _check_fresh(directory, image_port, director_port)
     places = directory / "image", directory / "director"
     # Asked once for both repositories, and a second time only when keys are made.
     passphrase = (
@@ -73,6 +74,20 @@ def up(
         director.check()
         asyncio.run(_serve(out, image, director, host=host, ports=(image_port, director_port)))
     out.event({"event": "stopped"}, "stopped")
+
+
+def _check_fresh(directory: Path, *ports: int) -> None:
+    """Check, before anything is made, that both servers can have a place and a port of their own. Raises: UsageError."""
+    from twinlock.trust.errors.base import UsageError
+
+    if ports[0] and ports[0] == ports[1]:
+        raise UsageError(reason=f"--image-port and --director-port are both {ports[0]}; give each server its own port")
+    held = sorted(each.name for each in directory.iterdir()) if directory.is_dir() else []
+    if held and not {"image", "director"} & set(held):
+        reason = (
+            f"--dir {directory} holds something else ({held[0]}); name a new directory, or one that `twinlock up` made"
+        )
+        raise UsageError(reason=reason)
 
 
 def _are_made(image: Path, director: Path) -> bool:

@@ -114,4 +114,5 @@ def test_a_description_that_is_not_sound_changes_nothing(gateway: Path, tmp_path
     before = sorted((path.name, path.read_bytes()) for path in gateway.iterdir() if path.suffix == ".json")
     status, output = run("set-secondary", gateway, bad, "--replaces", "ecu-a")
     assert (status, "attack" in output) == (2, False), output
+    assert f"{bad}: {next(iter(fields))} " in output
     assert sorted((path.name, path.read_bytes()) for path in gateway.iterdir() if path.suffix == ".json") == before

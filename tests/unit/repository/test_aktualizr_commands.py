@@ -63,6 +63,10 @@ def test_importing(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fi
     words = ("image", "import", "image", "--from", str(foreign.repo), "--keys", str(foreign.keys))
     assert "--drop-delegation acme" in shell.json(*words, status=2)["error"]["message"]
     assert not (tmp_path / "image").exists()
+    for more in ((), ("--dry-run",)):
+        message = shell.json(*words, "--drop-delegation", "amce", *more, status=2)["error"]["message"]
+        assert "no role delegates to amce; did you mean acme?" in message
+    assert not (tmp_path / "image").exists()
     text = shell.run(*words, "--drop-delegation", "acme", "--valid", "timestamp=2d")
     assert "imported 1 image and 2 root versions; published as publication 8" in text
     assert "1 image that stated no release counter has 0 now" in text
@@ -71,7 +75,13 @@ def test_importing(shell: Shell, tmp_path: Path) -> None:  # noqa: F811 - the fi
     assert Path(root[1]).is_file()
     assert "had expired: timestamp" in text
     assert "dropped: the delegation to acme" in text
-    assert "in use" in shell.json(*words, "--drop-delegation", "acme", status=2)["error"]["message"]
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    for more in ((), ("--dry-run",)):
+        again = shell.json(*words, "--drop-delegation", "acme", *more, status=2)
+        assert "in use" in again["error"]["message"]
+        full = shell.json("image", "import", "full", *words[3:], "--drop-delegation", "acme", *more, status=2)
+        assert "not empty and not an Image repository" in full["error"]["message"]
     other = shell.json("image", "import", "other", *words[3:], "--drop-delegation", "acme", "--release-counter", "4")
     assert (other["publication"], other["releaseCounter"], other["dropped"]) == (8, 4, ["acme"])
 

@@ -357,3 +357,18 @@ def test_status_names_the_time_by_which_it_judged(shell: Shell) -> None:
     told = re.search(r"^judged by the clock of this machine: (.+)Z$", shell.run("image", "status", "image"), re.M)
     assert told is not None
     assert shown <= datetime.fromisoformat(told[1] + "+00:00") <= utc_now()
+
+
+@pytest.mark.parametrize("role", ["../x", ".acme"])
+def test_a_role_whose_file_would_be_hidden_is_refused_as_input(shell: Shell, role: str) -> None:
+    shell.run("image", "init", "image")
+    shell.run("supplier", "init", "acme", "--role", "acme")
+    refusals = (
+        ("supplier", "init", "other", "--role", role),
+        ("image", "delegate", "image", role, "--key", "acme/acme.pub.json", "--path", "acme/*"),
+    )
+    for words in refusals:
+        error = shell.json(*words, status=2)["error"]
+        assert "starts with '.'" in error["message"]
+        assert error.get("attack", "none") == "none"
+    assert not Path("other").exists()

@@ -115,7 +115,9 @@ def test_an_image_name_that_reads_like_another_is_refused(tmp_path: Path, clock:
     assert repository.status().staged_images == ()
 
 
-@pytest.mark.parametrize("role", ["50%", "a%2Fb", "a//b", "a/.b", "a/../../c", "a.json/b", "a\\b", "acme\u200b"])
+@pytest.mark.parametrize(
+    "role", ["50%", "a%2Fb", "a//b", "a/.b", "a/../../c", "a.json/b", "a\\b", "acme\u200b", "../x", ".acme", "..."]
+)
 def test_a_role_name_that_no_web_server_finds_is_refused(tmp_path: Path, clock: HandClock, role: str) -> None:
     with pytest.raises((UsageError, UnsafePathError), match=r"name|find"):
         SupplierWorkspace.create(tmp_path / "p", role=role, clock=clock)
@@ -124,6 +126,12 @@ def test_a_role_name_that_no_web_server_finds_is_refused(tmp_path: Path, clock: 
     with pytest.raises((UsageError, UnsafePathError), match=r"name|find"):
         repository.delegate(role, keys=[other.public_key_file], paths=["s/*"])
     assert repository.status().staged_delegations == ()
+    other.sign()
+    ours = SupplierWorkspace.create(tmp_path / "r", role="ours", clock=clock)
+    with pytest.raises((UsageError, UnsafePathError), match=r"name|find"):
+        ours.delegate(role, keys=[other.public_key_file], paths=["s/*"], outbox=tmp_path / "q/outbox")
+    assert ours.show().delegations == ()
+    assert not (tmp_path / "p").exists()
 
 
 @contextmanager

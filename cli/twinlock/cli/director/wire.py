@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twinlock.cli.shared.actor import ACTOR, actor
-from twinlock.cli.shared.options import DIRECTORY
+from twinlock.cli.shared.options import DIRECTORY, EXISTING_DIRECTORY
 from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import old_keys_option, old_keys_passphrase, passphrase_for, passphrase_option
@@ -31,7 +31,9 @@ WIRES = ("aktualizr",)  # in addition to tuf, which is always published
 @click.option(
     "--new-chain", is_flag=True, help="Begin a new chain although vehicles of the profile are registered (see below)."
 )
-@click.option("--keys", type=DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory.")
+@click.option(
+    "--keys", type=EXISTING_DIRECTORY, help="Its private Root keys: root/private.key, or PEM files in one directory."
+)
 @click.option(
     "--hand-over", is_flag=True, help="Give the chain Root keys of its own, if it shares those of the tuf chain."
 )

@@ -11,6 +11,7 @@ import click
 from twinlock.cli.ecu.recover import recover_command
 from twinlock.cli.ecu.running import (
     ImageProgress,
+    check_identifiers,
     chosen_wires,
     config_file,
     cycle_lines,
@@ -103,6 +104,7 @@ def init(out: Output, directory: Path, *, secondaries: tuple[Path, ...], offline
     from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_primary
     from twinlock.client.primary.repository_check import check_repositories
 
+    check_identifiers(options)
     plan = EcuPlan(
         vehicle=options["vehicle"],
         ecu=options["ecu"],

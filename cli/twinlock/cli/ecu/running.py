@@ -126,6 +126,15 @@ def read_object(path: Path) -> dict[str, Any]:
     return read_json_object(path, "the description")
 
 
+def check_identifiers(options: Mapping[str, Any]) -> None:
+    """Check what ``init`` is to call the ECU. Raises: OwnInputError, which names the option."""
+    from twinlock.trust.names import identifier
+
+    for name in ("vehicle", "ecu", "hardware_id"):
+        with own_input(given=f"--{name.replace('_', '-')}"):
+            identifier(options[name])
+
+
 def factory_image(options: dict[str, Any]) -> tuple[str, Path] | None:
     """The factory image that the options name, None for none."""
     return (options["factory_name"], options["factory_image"]) if options["factory_image"] else None

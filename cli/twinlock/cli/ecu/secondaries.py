@@ -34,7 +34,9 @@ def set_secondary(out: Output, directory: Path, description: Path, *, replaces: 
     from twinlock.client.ecu.configured_secondaries import configure_secondary
 
     described = read_object(description)
-    replaced = configure_secondary(config_file(directory, "primary.json"), described, replaces=replaces, new=new)
+    replaced = configure_secondary(
+        config_file(directory, "primary.json"), described, replaces=replaces, new=new, source=str(description)
+    )
     place = "was added" if replaced is None else f"replaces {replaced}"
     out.result(
         {"ecu": described["ecu"], "address": described["address"], "keyid": described["keyid"], "replaced": replaced},

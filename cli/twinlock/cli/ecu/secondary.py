@@ -11,6 +11,7 @@ import click
 
 from twinlock.cli.ecu.recover import recover_command
 from twinlock.cli.ecu.running import (
+    check_identifiers,
     chosen_wires,
     config_file,
     factory_image,
@@ -77,9 +78,13 @@ def init(out: Output, directory: Path, *, listen: str, verification: str, **opti
         --listen http://127.0.0.1:9101 --director-root director-root.json --image-root image-root.json
     """
     from twinlock.client.ecu.clock import system_clock
+    from twinlock.client.ecu.config import check_listen
     from twinlock.client.ecu.provision import EcuPlan, KnownRepositories, provision_secondary
     from twinlock.client.primary.repository_check import check_repositories
 
+    check_identifiers(options)
+    with own_input(given="--listen"):
+        check_listen(listen)
     plan = EcuPlan(
         vehicle=options["vehicle"],
         ecu=options["ecu"],

@@ -179,10 +179,15 @@ def _described(wanted: AddArguments, name: str) -> dict[str, Any]:
 
 
 def _required(wanted: AddArguments) -> tuple[tuple[str, ...], int]:
+    from twinlock.trust.names import identifier
+
     if not wanted.hardware:
         raise click.UsageError("Missing option '--hardware-id'.")
     if wanted.release_counter is None:
         raise click.UsageError("Missing option '--release-counter'.")
+    with own_input(given="--hardware-id"):
+        for hardware in wanted.hardware:
+            identifier(hardware)
     return wanted.hardware, wanted.release_counter
 
 

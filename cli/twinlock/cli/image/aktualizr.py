@@ -11,7 +11,7 @@ from twinlock.cli.shared.counts import counted, have
 from twinlock.cli.shared.exit_status import EXIT_REFUSED
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.json_form import json_value
-from twinlock.cli.shared.options import DIRECTORY, FILE, open_image_repository, read_periods
+from twinlock.cli.shared.options import DIRECTORY, EXISTING_DIRECTORY, FILE, open_image_repository, read_periods
 from twinlock.cli.shared.output import Output, output_options, yes_option
 from twinlock.cli.shared.own_input import own_input
 from twinlock.cli.shared.passphrase import (
@@ -135,7 +135,10 @@ def _own_root_keys(files: tuple[Path, ...], threshold: int | None) -> RootChange
     "--from", "source", type=DIRECTORY, required=True, help="The old repository: where N.root.json and targets/ are."
 )
 @click.option(
-    "--keys", type=DIRECTORY, required=True, help="Its private keys: ROLE/private.key, PEM files, or JSON key files."
+    "--keys",
+    type=EXISTING_DIRECTORY,
+    required=True,
+    help="Its private keys: ROLE/private.key, PEM files, or JSON key files.",
 )
 @click.option(
     "--release-counter", type=click.IntRange(0), default=0, show_default=True, help="For images that state none."
@@ -198,7 +201,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
     )
     size = _size(source / "targets")
     if dry_run:
-        _show_findings(out, wanted, size)
+        _show_findings(out, wanted, size, directory)
         return
 
     def tell(findings: ImportFindings) -> None:
@@ -214,13 +217,13 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
         raise SystemExit(EXIT_REFUSED)
 
 
-def _show_findings(out: Output, wanted: Takeover, size: int) -> None:
+def _show_findings(out: Output, wanted: Takeover, size: int, directory: Path) -> None:
     """What an import would do. Raises: SystemExit where it would leave images out."""
     from twinlock.repository.importing.run import foresee
     from twinlock.repository.workspace.validity import utc_now
 
     with own_input(), out.progress(size, "reading images") as advance:
-        findings = foresee(wanted, now=utc_now(), progress=advance)
+        findings = foresee(wanted, now=utc_now(), into=directory, progress=advance)
     lines = [
         f"would import {counted(findings.images, 'image')} and {counted(findings.roots, 'root version')}; nothing was written"
     ]

@@ -80,7 +80,8 @@ def _publication_lines(publication: PublishResult) -> Iterator[str]:
 def status(out: Output, directory: Path, *, within: str | None, deep: bool) -> None:
     """Show what is staged, what waits for a supplier, what expires soon or is damaged, and the signing clock.
 
-    Exit status 5: an image is damaged. 1: nothing can be signed by this clock. 6: with --within, a role is due.
+    Exit status 5: an image is damaged. 1: a role has expired, or nothing can be signed by this clock. 6: with --within, a
+    role is due.
 
     \b
     Example:
@@ -91,7 +92,7 @@ def status(out: Output, directory: Path, *, within: str | None, deep: bool) -> N
     out.result(status, _status_lines(status))
     if status.damaged:
         raise SystemExit(EXIT_BROKEN)
-    if status.clock.problem:
+    if status.clock.problem or any(due.expires <= status.clock.now for due in status.due):
         raise SystemExit(EXIT_REFUSED)
     if within and status.due:
         raise SystemExit(EXIT_DUE)
@@ -128,7 +129,8 @@ def _status_lines(status: StatusView) -> Iterator[str]:
     for due in status.due:
         signable = due.can_sign and not (due.role == "root" and status.prepared_root)
         what = "twinlock image refresh signs it" if signable else _way_out(due.role, status.prepared_root)
-        yield f"expires {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
+        state = "expired" if due.expires <= status.clock.now else "expires"
+        yield f"{state} {due.expires:%Y-%m-%d %H:%M}Z: {due.role} ({what})"
     if not status.due:
         yield "nothing expires soon"
     for image in status.damaged:

@@ -28,6 +28,7 @@ KEY_KINDS = ("ed25519", "ecdsa-p256", "ecdsa-p384", "rsa-pss-3072", "ml-dsa-44",
 _ROLES = ("root", "targets", "snapshot", "timestamp")
 _LONGEST = timedelta(days=36_500)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
+EXISTING_DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 FILE = click.Path(path_type=Path, dir_okay=False)
 DEMAND_OF_ROLES = click.option(
     "--demand-post-quantum",

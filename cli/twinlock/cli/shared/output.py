@@ -58,7 +58,7 @@ import click
 from twinlock.cli.shared.exit_status import EXIT_READER_GONE, exit_status
 from twinlock.cli.shared.foreign import foreign
 from twinlock.cli.shared.json_form import json_text
-from twinlock.cli.shared.own_input import OwnInputError
+from twinlock.cli.shared.own_input import OwnInputError, own_expiry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -235,14 +235,16 @@ def command_errors(out: Output) -> Iterator[None]:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    except OwnInputError as refused:
-        if out.debug:
-            _write_traceback()
-        out.refused_input(refused)
-        raise SystemExit(refused.exit_status) from None
     except Exception as raised:  # noqa: BLE001 - whatever it is, a person gets one sentence
         if out.debug:
             _write_traceback()
+        context = click.get_current_context(silent=True)
+        refused = (
+            raised if isinstance(raised, OwnInputError) else own_expiry(raised, context.command_path if context else "")
+        )
+        if refused is not None:
+            out.refused_input(refused)
+            raise SystemExit(refused.exit_status) from None
         error = as_twinlock_error(raised)
         out.error(error)
         raise SystemExit(exit_status(error)) from None

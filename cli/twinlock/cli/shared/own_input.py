@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twinlock.trust.errors.base import RefusalError, UsageError
 
 STANDARD_INPUT = "-"
+_OWN_REPOSITORIES = frozenset({"image", "director", "up"})  # subcommands of twinlock
 
 # Well-formed input that a rule forbids; other refused input is malformed or names something unknown.
 _RULES = frozenset(
@@ -101,3 +102,31 @@ def own_input(*kinds: type[RefusalError], hints: Mapping[str, str] | None = None
 def shown_source(path: Path) -> str:
     """The name of a file that the user gave, for an error."""
     return "standard input" if str(path) == STANDARD_INPUT else str(path)
+
+
+def own_expiry(raised: Exception, command: str) -> OwnInputError | None:
+    """The expiry of our own metadata, with what renews it, for a command such as ``twinlock image publish``; else None.
+
+    Only a client takes expired metadata for evidence of a freeze: here it is what the repository's owner did not renew.
+    """
+    from twinlock.trust.errors.metadata import ExpiredError
+
+    if not isinstance(raised, ExpiredError) or _OWN_REPOSITORIES.isdisjoint(command.split()[1:2]):
+        return None
+    return OwnInputError(raised, _renewal(raised.repository, raised.role))
+
+
+def _renewal(repository: str, role: str) -> str:
+    from twinlock.trust.names import DIRECTOR, ROOT, TOP_LEVEL
+
+    if repository == DIRECTOR:
+        if role != ROOT:
+            return "run `twinlock director refresh DIRECTORY`"
+        elsewhere = "`twinlock director rotate DIRECTORY --prepare FILE` writes the next Root for holders of other keys"
+        return f"run `twinlock director refresh DIRECTORY --root` where the Root keys are; {elsewhere}"
+    if role not in TOP_LEVEL:
+        return f"{role} runs `twinlock supplier sign`, then run `twinlock image accept` and `twinlock image publish`"
+    renewed = f"run `twinlock image refresh DIRECTORY` on the Image repository, where the keys of {role} are"
+    if role != ROOT:
+        return f"{renewed}; if it is current there, what is served here is old"
+    return f"{renewed}; `twinlock image rotate DIRECTORY --prepare FILE` writes the next Root for holders of other keys"

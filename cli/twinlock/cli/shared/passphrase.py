@@ -167,11 +167,16 @@ def old_keys_passphrase(file: Path | None, own: Passphrase) -> Secret:
 
 def _with_online(secret: Secret) -> Passphrase:
     """``secret``, with another one for online keys if the environment gives one. Raises: UsageError."""
+    from twinlock.cli.shared.errors import PassphraseSourceError
     from twinlock.repository.keys.private_keys import SeparatePassphrases
 
     value, file = os.environ.get(ONLINE), os.environ.get(ONLINE_FILE)
     if value is None and file is None:
         return secret
+    if value is None and not file:
+        raise PassphraseSourceError(
+            origin=f"${ONLINE_FILE}", reason="the variable is empty; set it to a file, or unset it"
+        )
     online = _from_file(Path(file)) if value is None and file is not None else _checked(value or "", f"${ONLINE}")
     return SeparatePassphrases(offline=secret, online=online)
 

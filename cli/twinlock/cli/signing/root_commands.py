@@ -9,7 +9,7 @@ import click
 
 from twinlock.cli.shared.counts import counted
 from twinlock.cli.shared.foreign import foreign
-from twinlock.cli.shared.options import DIRECTORY, FILE
+from twinlock.cli.shared.options import DIRECTORY, EXISTING_DIRECTORY, FILE
 from twinlock.cli.shared.output import Output, output_options, table, yes_option
 from twinlock.cli.shared.own_input import own_input, read_own_file
 from twinlock.cli.shared.passphrase import passphrase_for, passphrase_option
@@ -33,7 +33,9 @@ def sign_root_command(party: str) -> click.Command:
         f"\b\nExample:\n  twinlock {party} root sign next-root.json --keys /media/key-2",
     )
     @click.argument("file", type=FILE)
-    @click.option("--keys", type=DIRECTORY, required=True, help="The directory of the Root keys that are here.")
+    @click.option(
+        "--keys", type=EXISTING_DIRECTORY, required=True, help="The directory of the Root keys that are here."
+    )
     @click.option("--previous", type=FILE, help="The Root it follows (default: the one in FILE).")
     @passphrase_option
     @yes_option

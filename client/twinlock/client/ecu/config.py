@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from twinlock.client.model.errors import ConfigurationError
+from twinlock.client.model.errors import ConfigurationError, ListenError
 from twinlock.client.storage.bundle import derived_bundle_limits
 from twinlock.io.files.operator_files import check_path, read_json_object
 from twinlock.trust.errors.base import TwinlockError, UsageError
@@ -26,6 +27,7 @@ from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.profiles import PROFILES
 
 FORMAT = 1
+_MAX_PORT = 65535
 _MAX_NUMBER = 1_000_000_000  # seconds, or bytes per second
 _MAX_ATTEMPTS = 20
 T = TypeVar("T")
@@ -143,6 +145,21 @@ def load_primary(path: str | Path) -> PrimaryConfig:
             raise section.fail(f"secondaries[{number}].ecu", f"repeats {item.ecu.ecu}; every ECU needs its own id")
         known.add(item.ecu.ecu)
     return config
+
+
+def check_listen(address: str) -> str:
+    """Admit ``address`` as one to listen on: ``http://HOST:PORT`` or ``unix:PATH``. Raises: ListenError."""
+    if address.startswith("unix:") and address != "unix:":
+        return address
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 0) >= 0
+    except ValueError:  # a port out of range, or brackets that do not match
+        usable = False
+    if not usable:
+        reason = f"use http://HOST:PORT, with a port from 0 to {_MAX_PORT}, or unix:PATH"
+        raise ListenError(address=address, reason=reason)
+    return address
 
 
 def load_secondary(path: str | Path) -> SecondaryConfig:

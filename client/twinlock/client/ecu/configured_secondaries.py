@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from twinlock.client.ecu.config import load_primary
 from twinlock.client.ecu.reports import check_reporting_key
-from twinlock.client.model.errors import KnownSecondaryError, UnknownSecondaryError
+from twinlock.client.model.errors import ConfigurationError, KnownSecondaryError, UnknownSecondaryError
 from twinlock.client.storage.database import take_lock
 from twinlock.io.files.durable import clean_stale, replace_file, storage_errors
 from twinlock.io.files.operator_files import read_json_object
@@ -23,15 +23,24 @@ T = TypeVar("T")
 
 
 def configure_secondary(
-    config: Path, description: Mapping[str, Any], *, replaces: str | None = None, new: bool = False
+    config: Path,
+    description: Mapping[str, Any],
+    *,
+    replaces: str | None = None,
+    new: bool = False,
+    source: str = "the description",
 ) -> str | None:
     """Add the Secondary of ``description`` to ``config``, a ``primary.json``; returns the ECU that it replaces, if any.
 
-    It replaces the one with its id. With another id it replaces ``replaces``, or is added if ``new``.
+    It replaces the one with its id. With another id it replaces ``replaces``, or is added if ``new``. ``source`` is what an
+    error calls the description, such as its file.
     Raises: KnownSecondaryError, UnknownSecondaryError; ConfigurationError for a description that is not sound; ProfileError for a key whose
     reports the Director cannot read; ConflictError while the Primary runs; StorageError. The file is then as it was.
     """
     ecu = description.get("ecu")
+    if not isinstance(ecu, str):
+        reason = "is missing; give what `twinlock secondary describe` printed"
+        raise ConfigurationError(path=source, field="ecu", reason=reason)
     if new and replaces is not None:
         raise UsageError(reason="a part either replaces another or is new, not both")
 
@@ -46,7 +55,15 @@ def configure_secondary(
         listed[number] = {**_kept(listed[number]), **description}
         return str(place)
 
-    return _changed(config, change)
+    try:
+        return _changed(config, change)
+    except ConfigurationError as error:
+        number, _, member = error.field.removeprefix("secondaries[").partition("].")
+        listed = read_json_object(config, "the configuration").get("secondaries", [])
+        place = _number(listed, ecu if replaces is None else replaces)
+        if not member or number != str(len(listed) if place is None else place):
+            raise
+        raise ConfigurationError(path=source, field=member, reason=error.reason) from error
 
 
 def remove_secondary(config: Path, ecu: str) -> None:
@@ -93,5 +110,7 @@ def _check(config: Path, data: bytes) -> None:
         loaded = load_primary(draft)
         for item in loaded.secondaries:
             check_reporting_key(loaded.wires, item.key)
+    except ConfigurationError as error:
+        raise ConfigurationError(path=str(config), field=error.field, reason=error.reason) from error
     finally:
         draft.unlink(missing_ok=True)

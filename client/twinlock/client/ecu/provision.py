@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twinlock.client.ecu.config import FORMAT, SecondaryConfig, load_primary, load_secondary
+from twinlock.client.ecu.config import FORMAT, SecondaryConfig, check_listen, load_primary, load_secondary
 from twinlock.client.ecu.identity import KEY_TYPES, create_identity, load_identity
 from twinlock.client.ecu.release_counter import raise_floor
 from twinlock.client.ecu.reports import check_key_type
@@ -141,6 +141,7 @@ def provision_secondary(
     description holds ``ecu``, ``hardwareId``, ``verification``, ``address``, ``keyid`` and ``key``.
     Raises: UsageError, StorageError, or the refusal of a Root file that is not sound.
     """
+    check_listen(listen)
     full = verification == Verification.FULL.value
     if full and repositories.image_root is None:
         raise UsageError(reason="full verification needs the Root file of the Image repository")

@@ -28,8 +28,15 @@ class GuardedInstaller:
         return self._call("report what is installed", self._installer.installed)
 
     def install(self, entry: ImageEntry, source: Path) -> InstalledImage:
-        """See ``Installer.install``. Raises: InstallerError."""
-        return self._call(f"install {entry.path}", lambda: self._installer.install(entry, source))
+        """See ``Installer.install``. Raises: InstallerError, also where it returns another image than ``entry``."""
+
+        def install() -> InstalledImage:
+            image = self._installer.install(entry, source)
+            if isinstance(image, InstalledImage):
+                _check_same(image, entry)
+            return image
+
+        return self._call(f"install {entry.path}", install)
 
     def rollback(self) -> InstalledImage:
         """See ``Installer.rollback``. Raises: InstallerError."""
@@ -41,6 +48,18 @@ class GuardedInstaller:
             if not isinstance(image, InstalledImage):
                 raise TypeError(f"expected an InstalledImage, got {type(image).__name__}")
             return image
+
+
+def _check_same(image: InstalledImage, entry: ImageEntry) -> None:
+    """Check that ``image`` is the approved ``entry``; its release counter may be unknown. Raises: ValueError."""
+    common = image.hashes.keys() & entry.hashes.keys()
+    pairs = {"name": (image.path, entry.path), "length": (image.length, entry.length)}
+    pairs |= {name: (image.hashes[name], entry.hashes[name]) for name in sorted(common)}
+    for what, (returned, approved) in pairs.items():
+        if returned != approved:
+            raise ValueError(f"it returned an image of another {what}: {returned}, not {approved}")
+    if not common:
+        raise ValueError("it returned an image without a hash that the approved entry has")
 
 
 def guarded_precondition(precondition: Precondition | None, ecu: EcuId) -> Precondition | None:

@@ -287,7 +287,7 @@ class PartyError(TwinlockError):
 
 
 class InstallerError(PartyError):
-    """A product's installer raised an exception of its own. The ECU runs whatever the installer left."""
+    """A product's installer raised an exception of its own, or returned another image. The ECU runs whatever it left."""
 
     code = "installer-failed"
 

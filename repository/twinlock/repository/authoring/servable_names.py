@@ -30,6 +30,9 @@ def check_role_name(role: str) -> None:
     """Refuse a role name whose file a web server would not find. Raises: UsageError, UnsafePathError."""
     stem = role_file(role)
     _check_visible("role", role)
+    if role.startswith("."):
+        reason = f"the role name {role} starts with '.', so its file would be hidden and not served. Choose a name without it"
+        raise UsageError(reason=reason)
     wanted = f"1.{role}.json"
     if "%" in role:
         raise UsageError(reason=f"the role name {role} holds '%', which web servers decode. Choose a name without '%'")

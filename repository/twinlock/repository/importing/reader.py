@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from twinlock.io.files.near_names import suggestion
 from twinlock.io.files.operator_files import find_operator_file
 from twinlock.repository.aktualizr.published import CONTEXT
 from twinlock.trust.checks.targets import Authority, check_targets
@@ -79,6 +80,14 @@ class ForeignRepository:
         listed = json.loads(self.roles[role][1].data)["signed"]["targets"]
         return {path: entry.get("custom") or {} for path, entry in listed.items()}
 
+    def check_dropped(self, without: frozenset[str]) -> None:
+        """Check that a role delegates to each name in ``without``. Raises: UsageError."""
+        tables = [targets.signed.delegations for _, targets in self.roles.values()]
+        known = {str(member.name) for table in tables if table for entry in table.entries for member in entry.roles}
+        for name in sorted(without - known):
+            reason = f"--drop-delegation {name}: no role delegates to {name}{suggestion(name, sorted(known))}"
+            raise UsageError(reason=reason)
+
     @property
     def folder(self) -> Path:
         """Where the bytes of its images are, below their names."""
@@ -88,7 +97,7 @@ class ForeignRepository:
 def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> ForeignRepository:
     """Read and verify the repository in the directory ``path``; roles in ``without`` may lack their file.
 
-    Raises: UsageError if it is none; RefusalError for whatever a careful vehicle would refuse, expiry aside.
+    Raises: UsageError if it is none, or if no role delegates to one in ``without``; RefusalError for whatever a careful vehicle would refuse, expiry aside.
     """
     roots = tuple(read_roots(path))
     if not roots:
@@ -102,7 +111,9 @@ def read_foreign(path: Path, *, without: frozenset[str] = frozenset()) -> Foreig
 
     start = bootstrap_repository(IMAGE, roots[0], wire=AKTUALIZR)
     trusted = drive(refresh_repository(start, CONTEXT.now, policy=LAX), answer)
-    return ForeignRepository(path, roots, trusted, dict(_walk(path, trusted, without)))
+    foreign = ForeignRepository(path, roots, trusted, dict(_walk(path, trusted, without)))
+    foreign.check_dropped(without)
+    return foreign
 
 
 def read_roots(path: Path) -> Iterator[bytes]:

@@ -53,7 +53,7 @@ from twinlock.repository.store.treehub import keep_treehub
 from twinlock.repository.workspace.profiles import WIRES, PublishedProfiles
 from twinlock.repository.workspace.state import read_begun, read_state
 from twinlock.repository.workspace.validity import Clock, Periods
-from twinlock.repository.workspace.workspace import Workspace, create_workspace, open_workspace
+from twinlock.repository.workspace.workspace import Workspace, check_place, create_workspace, open_workspace
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
@@ -103,14 +103,8 @@ def take_over(
     WrongRepositoryError for a Director's files; MissingKeysError; ProfileError and RefusalError for what the source states; StorageError.
     """
     foreign = _read_source(wanted)
-    wires = PublishedProfiles(
-        names=WIRES,
-        first_root=foreign.trusted.root.signed.version,
-        first_timestamp=foreign.timestamp.signed.version,
-        taken_over=foreign.fingerprint,
-    )
-    if (path / "config.json").exists():  # before every image is read for nothing
-        _check_unused(open_workspace(path, passphrase=passphrase, clock=clock), wires)
+    wires = _wires_of(foreign)
+    _check_place(path, wires, clock)  # before every image is read for nothing
     plan = _Plan(foreign, wanted, read_foreign_keys(Path(wanted.keys), wanted.passphrase), progress)
     tell(plan.findings(clock()))
     workspace = create_workspace(path, passphrase=passphrase, periods=periods, clock=clock, wires=wires)
@@ -125,15 +119,38 @@ def take_over(
     return workspace, plan.view(workspace)
 
 
-def foresee(wanted: Takeover, *, now: datetime, progress: Progress = lambda _: None) -> ImportFindings:
-    """What ``take_over`` would do; nothing is written. Raises: as ``take_over`` for what the source and keys state."""
+def foresee(
+    wanted: Takeover, *, now: datetime, into: Path | None = None, progress: Progress = lambda _: None
+) -> ImportFindings:
+    """What ``take_over`` would do; nothing is written.
+
+    Raises: as ``take_over`` for what the source and keys state, and for the directory ``into``.
+    """
     foreign = _read_source(wanted)
+    if into is not None:
+        _check_place(into, _wires_of(foreign), lambda: now)
     return _Plan(foreign, wanted, read_foreign_keys(Path(wanted.keys), wanted.passphrase), progress).findings(now)
 
 
 def _read_source(wanted: Takeover) -> ForeignRepository:
     check_old_image_repository(Path(wanted.source))
     return read_foreign(Path(wanted.source), without=wanted.without)
+
+
+def _wires_of(foreign: ForeignRepository) -> PublishedProfiles:
+    return PublishedProfiles(
+        names=WIRES,
+        first_root=foreign.trusted.root.signed.version,
+        first_timestamp=foreign.timestamp.signed.version,
+        taken_over=foreign.fingerprint,
+    )
+
+
+def _check_place(path: Path, wires: PublishedProfiles, clock: Clock) -> None:
+    """Check that the import can be made in ``path``, or finished. Raises: UsageError."""
+    check_place(path)
+    if (path / "config.json").exists():
+        _check_unused(open_workspace(path, passphrase=None, clock=clock), wires)
 
 
 def _check_unused(workspace: Workspace, wires: PublishedProfiles) -> None:
@@ -227,8 +244,8 @@ class _Plan:
     @property
     def dropped(self) -> tuple[RoleName, ...]:
         """The delegated roles that are left behind."""
-        unknown = sorted(self.wanted.without - self.foreign.roles.keys())
-        return (*(role for role in self.foreign.roles if role not in self.kept), *map(RoleName, unknown))
+        unread = sorted(self.wanted.without - self.foreign.roles.keys())
+        return (*(role for role in self.foreign.roles if role not in self.kept), *map(RoleName, unread))
 
     def view(self, workspace: Workspace) -> TakeoverView:
         """What was done."""

@@ -14,7 +14,9 @@ from twinlock.repository.store.image_files import FileDigest, check_stored, copy
 from twinlock.repository.store.object_names import image_objects
 from twinlock.repository.suppliers.outbox import Outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.workspace.profiles import PublishedProfiles
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import target_path
+from twinlock.trust.wire.tuf.metadata import TUF
 
 
 def forward_outbox(theirs: Outbox, ours: DirectoryStore, member: Member, *, wires: PublishedProfiles) -> None:
@@ -28,7 +30,7 @@ def forward_outbox(theirs: Outbox, ours: DirectoryStore, member: Member, *, wire
     others = read_others(theirs, roles)
     for role, data in roles.items():
         _judge_role(role, data, others.get(role), member, wires)
-    images = [image for data in roles.values() for image in _listed_images(data)]
+    images = [image for role, data in roles.items() for image in _listed_images(role, data)]
     for name, measured in images:
         check_stored(ours if theirs.stat(name) is None else theirs, name, measured)
     for name, measured in images:
@@ -56,8 +58,9 @@ def _judge_role(role: str, data: bytes, other: bytes | None, member: Member, wir
                 profile.check_file(role, data, other, [member])
 
 
-def _listed_images(data: bytes) -> Iterator[tuple[str, FileDigest]]:
-    """The objects of each image that a role file lists, with what they have to hold."""
+def _listed_images(role: str, data: bytes) -> Iterator[tuple[str, FileDigest]]:
+    """The objects of each image that a role file lists, with what they have to hold. Raises: MalformedError, LimitError."""
+    TUF.decode_targets(data, f"the file of {role} in the outbox", DEFAULT_LIMITS)
     for path, entry in Metadata[Targets].from_bytes(data).signed.targets.items():
         for name in image_objects(target_path(path), entry.length, entry.hashes):
             yield name, FileDigest(entry.length, dict(entry.hashes))

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Self
 
 from msgspec.structs import replace
-from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.api.metadata import TargetFile, Targets
 
-from twinlock.io.files.durable import create_file, locked, read_file, replace_file, storage_errors
-from twinlock.io.files.new_directory import make_directory, new_directory
+from twinlock.io.files.durable import create_file, locked, replace_file
+from twinlock.io.files.new_directory import new_directory
 from twinlock.io.files.records import record_bytes
 from twinlock.repository.authoring.apply_draft import apply_images
 from twinlock.repository.authoring.delegations import (
@@ -59,12 +59,12 @@ from twinlock.repository.store.image_files import Progress, find_fault
 from twinlock.repository.store.object_names import image_objects
 from twinlock.repository.suppliers.config import MAX_CONFIG_BYTES, SupplierConfig, read_config, wires_member
 from twinlock.repository.suppliers.forwarding import forward_outbox, put_newest
-from twinlock.repository.suppliers.outbox import open_outbox, other_object, role_object
+from twinlock.repository.suppliers.outbox import open_outbox, other_object
+from twinlock.repository.suppliers.signed_file import SignedFile
 from twinlock.repository.workspace.draft import Draft, editing_draft, read_draft
 from twinlock.repository.workspace.profiles import PublishedProfiles
 from twinlock.repository.workspace.validity import Clock, utc_now
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import TOP_LEVEL, KeyId, RoleName, role_file, target_path
 
 
@@ -80,6 +80,7 @@ class SupplierWorkspace:
         self.keyring = keyring
         self.clock = clock
         self.outbox: DirectoryStore = DirectoryStore(self.path / "outbox")
+        self._signed = SignedFile(self.path, self.outbox, self.role)
 
     @classmethod
     def create(
@@ -210,6 +211,8 @@ class SupplierWorkspace:
             hardware_ids=None if hardware_ids is None else tuple(hardware_ids),
             terminating=terminating,
         )
+        if name not in self._delegated(read_draft(self._draft_path)):
+            check_role_name(name)
         for profile in profile_rules(self.wires):
             profile.check_delegation(self.role, delegation)
         forward_outbox(open_outbox(Path(outbox)), self.outbox, delegation.members[0], wires=self.wires)
@@ -219,7 +222,7 @@ class SupplierWorkspace:
     def undelegate(self, name: str) -> None:
         """Stage the end of a delegation. Raises: UsageError if there is none."""
         with editing_draft(self._draft_path) as draft:
-            if name not in {entry.name for entry in read_delegations(self._preview(draft))}:
+            if name not in self._delegated(draft):
                 raise UsageError(reason=f"{self.role} does not delegate to {name}")
             draft.of(self.role).delegations[name] = None
 
@@ -246,11 +249,11 @@ class SupplierWorkspace:
                 other_object(self.role): profile.sign_targets(self.role, targets, authority, self.keyring)
                 for profile in profile_rules(self.wires)
             }
-            files[role_object(self.role)] = sign_file(self.role, targets, [authority], self.keyring)
+            signed = sign_file(self.role, targets, [authority], self.keyring)
             with keys.leaving() if keys else nullcontext():
                 for name, data in files.items():
                     put_newest(self.outbox, name, data)
-                self._keep_record(files[role_object(self.role)])
+                self._signed.put(signed)
             with editing_draft(self._draft_path) as current:
                 current.discharge(draft)
         return version
@@ -288,7 +291,7 @@ class SupplierWorkspace:
         """What is listed, staged edits included, and what was signed last."""
         draft = read_draft(self._draft_path)
         targets = self._preview(draft)
-        signed = self._signed()
+        signed = self._signed.newest()
         return SupplierView(
             role=self.role,
             version=signed.version if signed else 0,
@@ -314,7 +317,7 @@ class SupplierWorkspace:
 
     def _check_name(self, path: str, entry: TargetFile, _listed: TargetFile | None) -> None:
         """A name that was signed with other bytes does not come back. Raises: ProfileError."""
-        signed = self._signed()
+        signed = self._signed.newest()
         before = signed.targets.get(path) if signed else None
         if before is not None:
             for profile in profile_rules(self.wires):
@@ -324,29 +327,15 @@ class SupplierWorkspace:
     def _draft_path(self) -> Path:
         return self.path / "draft.json"
 
-    def _signed(self) -> Targets | None:
-        """What was signed last: the newer of the outbox's file and the record, either of which may be missing."""
-        stored = self.outbox.get(role_object(self.role), max_bytes=DEFAULT_LIMITS.targets_bytes)
-        record = read_file(self._record_path, max_bytes=DEFAULT_LIMITS.targets_bytes)
-        files = [data for data in (stored.data if stored else None, record) if data is not None]
-        signed = [Metadata[Targets].from_bytes(data).signed for data in files]
-        return max(signed, key=lambda targets: targets.version, default=None)
-
-    @property
-    def _record_path(self) -> Path:
-        return self.path / "signed" / f"{role_file(self.role)}.json"
-
-    def _keep_record(self, data: bytes) -> None:
-        with storage_errors("create", self._record_path.parent):
-            make_directory(self._record_path.parent, 0o700)
-        replace_file(self._record_path, data, max_bytes=DEFAULT_LIMITS.targets_bytes)
-
     def _last_version(self) -> int:
-        signed = self._signed()
+        signed = self._signed.newest()
         return signed.version if signed else 0
 
+    def _delegated(self, draft: Draft) -> set[str]:
+        return {entry.name for entry in read_delegations(self._preview(draft))}
+
     def _preview(self, draft: Draft) -> Targets:
-        targets = self._signed() or Targets(spec_version=SPEC_VERSION)
+        targets = self._signed.newest() or Targets(spec_version=SPEC_VERSION)
         edits = draft.of(self.role)
         apply_images(targets, edits.images)
         apply_delegations(targets, edits.delegations)

@@ -106,14 +106,19 @@ def create_workspace(
     with storage_errors("create", path):
         make_directory(path)
         clean_stale(path)
-        if not (path / CONFIG).exists() and any(path.iterdir()):
-            raise UsageError(reason=f"{path} is not empty and not an Image repository")
+        check_place(path)
     data = RepositoryConfig.new(periods, wires or PublishedProfiles()).encode()
     created = create_file(path / CONFIG, data, max_bytes=MAX_CONFIG_BYTES)
     if not created and not any(path.glob("public/publications/*")):
         read_config(path)  # an earlier attempt, cut off: what is wanted now counts
         replace_file(path / CONFIG, data, max_bytes=MAX_CONFIG_BYTES)
     return open_workspace(path, passphrase=passphrase, clock=clock)
+
+
+def check_place(path: Path) -> None:
+    """Check that a repository may be made in ``path``: it is missing, empty or begun. Raises: UsageError."""
+    if path.is_dir() and not (path / CONFIG).exists() and any(path.iterdir()):
+        raise UsageError(reason=f"{path} is not empty and not an Image repository")
 
 
 def open_workspace(path: Path, *, passphrase: Passphrase, clock: Clock) -> Workspace:
