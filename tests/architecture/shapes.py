@@ -155,6 +155,7 @@ INSTALLATION = record(
     releaseCounter=maybe(COUNT),
     reportedAt=TIME,
     replacedAt=maybe(TIME),
+    leftAt=maybe(TIME),
     counter=maybe(COUNT),
     decision=maybe(COUNT),
     actor=maybe(TEXT),

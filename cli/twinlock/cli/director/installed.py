@@ -52,7 +52,7 @@ def installed(
 ) -> None:
     """List what was installed when on the ECUs of VEHICLEs (default: all), and who approved it, newest first.
 
-    REPORTED is when the first manifest with that image arrived, REPLACED when the first with another image did. An image
+    REPORTED is when the first manifest with that image arrived, REPLACED when the first with another image did, or the ECU left the vehicle. An image
     that the Director did not order, such as that from the factory, has no approval. `prune` keeps all of it.
 
     \b
@@ -93,7 +93,8 @@ def _wherever(
 
 def _row(item: InstallationRecord) -> tuple[str, ...]:
     approved = ("-", "-") if item.actor is None else (foreign(item.actor), when(item.approved_at))
-    replaced = "-" if item.replaced_at is None else when(item.replaced_at)
+    left = "-" if item.left_at is None else f"left the vehicle {when(item.left_at)}"
+    replaced = left if item.replaced_at is None else when(item.replaced_at)
     return (item.vehicle, item.ecu, foreign(item.path), when(item.reported_at), replaced, *approved)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twinlock.director.director import Director
     from twinlock.director.model.records import Assignment, EcuRecord, VehicleRecord
     from twinlock.director.status.event_summary import EventSummary
+    from twinlock.director.ways_out.key_changes import KeyChange
 
 
 @click.command()
@@ -67,7 +68,7 @@ def show(out: Output, directory: Path, vehicle: str, *, limit: int) -> None:
         for item in refused
     ]
     lines += _pending_lines(pending)
-    lines += [f"change {item.number} of the key of {item.ecu} waits until {when(item.expires)}" for item in changes]
+    lines += [_change_line(item) for item in changes]
     if state is not None:
         lines += [f"state: {state.state}", *(f"  {foreign(reason)}" for reason in state.reasons)]
     lines += [f"what was installed when, and by whose approval: `twinlock director installed {directory} {vehicle}`"]
@@ -88,6 +89,14 @@ def _show_unregistered(out: Output, director: Director, vehicle: str, limit: int
     out.result(
         {**shown, "events": [{"at": at, **event.as_json()} for at, event in events]}, [*lines, *_pending_lines(pending)]
     )
+
+
+def _change_line(change: KeyChange) -> str:
+    """A change of a key that was asked for, and for whom it waits."""
+    what = f"change {change.number} of the key of {change.ecu}"
+    if change.confirmed_by is None:
+        return f"{what}, asked for by {foreign(change.actor)}, waits for a second person (`confirm-key`) until {when(change.expires)}"
+    return f"{what} waits for {change.new_ecu} to come with it until {when(change.expires)}"
 
 
 def _pending_lines(pending: list[dict[str, Any]]) -> list[str]:

@@ -16,6 +16,7 @@ from twinlock.cli.shared.passphrase import passphrase_for, passphrase_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from twinlock.repository.model.views import RoleChange, RootView
     from twinlock.repository.publishing.root_cancelling import CancelledRoot
@@ -70,13 +71,20 @@ def _lines_to_judge(prepared: RootToSign, party: str) -> Iterator[str]:
     yield f"Root {view.version} of the {party.capitalize()} repository in {prepared.path}, to be signed:"
     yield from _role_lines(view)
     yield f"changes against Root {prepared.before.version}, which is in force:"
-    yield f"  expires {view.expires:%Y-%m-%d}; it was {prepared.before.expires:%Y-%m-%d}"
+    yield f"  {_expiry_words(prepared.before.expires, view.expires)}"
     for change in prepared.changes:
         yield f"  {change.role}: {'; '.join(_change_words(change))}"
     if not prepared.changes:
         yield "  no key and no threshold changes"
     if prepared.other:
         yield f"  other members that differ: {', '.join(map(foreign, prepared.other))}"
+
+
+def _expiry_words(before: datetime, after: datetime) -> str:
+    if before == after:
+        return f"expires {after:%Y-%m-%d}, unchanged"
+    form = "%Y-%m-%d" if before.date() != after.date() else "%Y-%m-%dT%H:%M:%SZ"
+    return f"expires {after.strftime(form)}; it was {before.strftime(form)}"
 
 
 def _change_words(change: RoleChange) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from twinlock.director.devices.credentials import Credential
-from twinlock.director.errors.operator import NoCertificateError, ValidityError
+from twinlock.director.errors.operator import NoCertificateError, UnknownCertificateError, ValidityError
 from twinlock.director.errors.vehicles import DeviceTakenError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
@@ -126,7 +126,8 @@ def revocable(connection: Connection, name: str) -> tuple[str, ...]:
     if not known and len(name) == 64 and not set(name) - set("0123456789abcdef") and not is_revoked(connection, name):
         fingerprints = (name,)
     if not fingerprints:
-        raise NoCertificateError(name=name)
+        unknown = not known and not is_revoked(connection, name)
+        raise UnknownCertificateError(name=name) if unknown else NoCertificateError(name=name)
     return fingerprints
 
 

@@ -206,6 +206,19 @@ class UnknownSerialError(UsageError):
     ecu: str
 
 
+class DeliveredElsewhereError(UsageError):
+    """A delivery record that names an ECU for ``vehicle`` which the inventory has in another one, ``owner``."""
+
+    code = "delivered-elsewhere"
+    template = (
+        "the record names the ECU {ecu} as delivered in {vehicle}, but it is registered in {owner}; nothing was noted"
+    )
+    hint = "correct the record, or free the serial with `twinlock director release SERIAL --to VEHICLE`"
+    ecu: str
+    vehicle: str
+    owner: str
+
+
 class CounterResetError(UsageError):
     """Counters that cannot start again. ``ecus`` are those whose counters cannot."""
 
@@ -258,6 +271,14 @@ class NoCertificateError(UsageError):
     code = "no-certificate"
     template = "{name} has no certificate left to revoke"
     name: str
+
+
+class UnknownCertificateError(NoCertificateError):
+    """The revocation of a certificate by a name that none was issued to and that is not a fingerprint."""
+
+    code = "unknown-certificate"
+    template = "no certificate was ever issued to {name}, and it is not the fingerprint of one"
+    hint = "`twinlock director certificates` lists the names and fingerprints"
 
 
 class NeedsNoCertificateError(UsageError):

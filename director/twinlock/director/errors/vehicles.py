@@ -155,6 +155,18 @@ class EcuTakenError(RegistrationError):
     )
 
 
+class KeyChangeError(EcuTakenError):
+    """A key or a serial for an ECU of a registered vehicle that another ECU has, or once had."""
+
+    code = "key-change"
+    template = "the key of {ecu} in {vehicle} cannot be changed: {reason}"
+    hint = (
+        "name the key or the description of this very part; a serial or key of another vehicle is freed with "
+        "`twinlock director release SERIAL --to VEHICLE`"
+    )
+    ecu: str
+
+
 class EcuKeyChangedError(RefusalError):
     """A registration with other keys for known ECUs: perhaps a new device, perhaps someone who poses as the old one."""
 

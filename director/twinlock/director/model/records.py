@@ -217,7 +217,7 @@ class DecisionRecord:
 class InstallationRecord:
     """An image on an ECU: since when the vehicle reports it, until when it did, and who approved it.
 
-    ``replaced_at`` None: nothing else was reported since. ``decision`` None: the Director did not order it, as with
+    ``replaced_at`` None: nothing else was reported since. ``left_at``: when the ECU left the vehicle with it. ``decision`` None: the Director did not order it, as with
     software from the factory. ``actor`` and ``approved_at`` are of the assignment that led to the order.
     """
 
@@ -233,6 +233,7 @@ class InstallationRecord:
     decision: int | None
     actor: str | None
     approved_at: datetime | None
+    left_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

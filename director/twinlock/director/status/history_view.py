@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -59,7 +60,10 @@ class HistoryView:
         with self._database.reading() as connection:
             record = load_vehicle(connection, vehicle)
             check_known_in(connection, record, ecus)
-            return list_installations(connection, vehicle, ecus=ecus, since=since, limit=limit)
+            found = list_installations(connection, vehicle, ecus=ecus, since=since, limit=limit)
+        return tuple(
+            replace(item, left_at=record.retired.get(item.ecu)) if item.replaced_at is None else item for item in found
+        )
 
     def junk(self, vehicle: str | None = "", *, limit: int = 50) -> list[dict[str, Any]]:
         """What senders that proved nothing sent to the vehicle's address, by kind and day.

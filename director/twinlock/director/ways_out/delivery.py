@@ -7,11 +7,12 @@ An ECU without a file name is only declared to be that vehicle's. The caller own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
+from twinlock.director.errors.operator import DeliveredElsewhereError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.ways_out.retirement import declare_owner
@@ -25,7 +26,7 @@ from twinlock.trust.wire.json.parser import parse_json
 MAX_BYTES = 64_000_000  # a hundred thousand vehicles
 MAX_VEHICLES = 1_000_000
 _WHAT = "delivery record"
-_D = schema.delivered_software.c
+_D, _E = schema.delivered_software.c, schema.ecus.c
 
 Delivery = Mapping[VehicleId, Mapping[EcuId, InstalledImage | None]]
 
@@ -44,7 +45,12 @@ def read_delivery(data: bytes) -> Delivery:
 
 
 def declare_delivery(connection: Connection, delivery: Delivery, *, actor: str, now: datetime) -> None:
-    """Note what each ECU was delivered with, in place of what was declared before, and whose it is."""
+    """Note what each ECU was delivered with, in place of what was declared before, and whose it is.
+
+    Raises: DeliveredElsewhereError, before anything is noted, for an ECU that is or was another vehicle's and was not released.
+    """
+    for vehicle, ecus in delivery.items():
+        _check_not_elsewhere(connection, vehicle, ecus)
     for vehicle, ecus in delivery.items():
         for ecu, image in ecus.items():
             declare_owner(connection, ecu, vehicle, actor=actor, now=now)
@@ -55,6 +61,13 @@ def declare_delivery(connection: Connection, delivery: Delivery, *, actor: str, 
                 connection.execute(insert(schema.delivered_software).values(**row))
         detail = {"ecus": sorted(ecus)}
         record_audit(connection, actor=actor, action="declare-delivery", vehicle=vehicle, detail=detail, now=now)
+
+
+def _check_not_elsewhere(connection: Connection, vehicle: VehicleId, ecus: Iterable[EcuId]) -> None:
+    query = select(_E.ecu, _E.vehicle).where(_E.ecu.in_(list(ecus)), _E.vehicle != vehicle, _E.released_at.is_(None))
+    row = connection.execute(query.order_by(_E.ecu)).first()
+    if row is not None:
+        raise DeliveredElsewhereError(ecu=row.ecu, vehicle=vehicle, owner=row.vehicle)
 
 
 def _image(node: Node) -> InstalledImage | None:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from twinlock.director.errors.operator import NoSuchEcuError, SamePersonError, UnknownKeyChangeError, ValidityError
-from twinlock.director.errors.vehicles import RegistrationError
+from twinlock.director.errors.vehicles import EcuTakenError, KeyChangeError
 from twinlock.director.inventory import schema
 from twinlock.director.inventory.history import record_audit
 from twinlock.director.inventory.vehicles import (
@@ -81,7 +81,7 @@ def change_key(
     """Permit one change to the key named, and apply it at once if the key is known and needs no confirmation.
 
     For a retired vehicle it is not applied: the ECU may be registered again with that key, in whichever vehicle.
-    Raises: NoSuchEcuError, UsageError, RegistrationError if another ECU has the key or the serial.
+    Raises: NoSuchEcuError, UsageError, KeyChangeError if another ECU has the key or the serial.
     """
     if not 0 < valid_s <= MAX_VALID_S:
         raise ValidityError(what="a permission", longest_s=MAX_VALID_S, offered_s=valid_s)
@@ -120,12 +120,17 @@ def confirm_change(connection: Connection, number: int, *, actor: str, now: date
     if row is None or row.used_at is not None or row.expires <= now:
         raise UnknownKeyChangeError(number=number)
     lock_vehicle(connection, row.vehicle)
-    if row.actor == actor:
+    if _person(row.actor) == _person(actor):
         raise SamePersonError(actor=actor, number=number)
     connection.execute(update(schema.key_changes).where(_C.number == number).values(confirmed_by=actor))
     detail = {"number": number, "askedBy": row.actor, "fingerprint": row.key_identity}
     record_audit(connection, actor=actor, action="confirm-key", vehicle=row.vehicle, detail=detail, now=now)
     return _apply_if_ready(connection, _row(connection, number), actor=actor, now=now)
+
+
+def _person(actor: str) -> str:
+    """What two spellings of one person's name have in common."""
+    return " ".join(actor.split()).casefold()
 
 
 def permitted_changes(
@@ -246,9 +251,12 @@ def apply_change(connection: Connection, row: Row[Any], *, actor: str, now: date
 
 
 def _check_free(connection: Connection, vehicle: VehicleId, ecu: EcuId, target: EcuId, fingerprint: str) -> None:
-    check_unclaimed(connection, vehicle, target, fingerprint)
+    try:
+        check_unclaimed(connection, vehicle, target, fingerprint)
+    except EcuTakenError as error:
+        raise KeyChangeError(vehicle=vehicle, ecu=ecu, field=error.field, reason=error.reason) from None
     if target != ecu and target in load_vehicle(connection, vehicle).ecus:
-        raise RegistrationError(vehicle=vehicle, field="ecu", reason=f"{target} is another ECU of this vehicle")
+        raise KeyChangeError(vehicle=vehicle, ecu=ecu, field="ecu", reason=f"{target} is another ECU of this vehicle")
 
 
 def _pending(connection: Connection, vehicle: VehicleId, ecu: EcuId, fingerprint: str) -> Any:

@@ -69,6 +69,9 @@ def retire_ecus(
             raise NoSuchEcuError(ecus=(ecu,), vehicle=vehicle)
         if rows[ecu].primary_ecu:
             raise PrimaryNeededError(vehicle=vehicle, ecu=ecu)
+    named = [ecu for ecu in named if rows[ecu].released_at is None]  # the others left long ago, and are released
+    if not named:
+        return
     for ecu in named:
         retire_row(connection, rows[ecu], now, release=release)
     end_orders(connection, vehicle, named, actor=actor, now=now)
@@ -78,10 +81,17 @@ def retire_ecus(
 
 
 def retire_vehicle(connection: Connection, vehicle: VehicleId, *, release: bool, actor: str, now: datetime) -> None:
-    """Retire a vehicle: it gets no metadata and its reports are refused. With ``release`` its ECUs are free for others."""
+    """Retire a vehicle: it gets no metadata and its reports are refused. With ``release`` its ECUs are free for others.
+
+    Repeating it changes nothing and leaves no row in the audit.
+    """
     lock_vehicle(connection, vehicle)
     rows = ecu_rows(connection, vehicle)
-    connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(retired_at=now))
+    retired_at = connection.execute(select(_V.retired_at).where(_V.vehicle == vehicle)).scalar_one()
+    if retired_at is not None and not (release and any(row.released_at is None for row in rows.values())):
+        return
+    if retired_at is None:
+        connection.execute(update(schema.vehicles).where(_V.vehicle == vehicle).values(retired_at=now))
     if release:
         for row in rows.values():
             retire_row(connection, row, now, release=True)

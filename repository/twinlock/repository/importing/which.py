@@ -48,7 +48,7 @@ def _wrong(path: Path, found: str, states: str) -> WrongRepositoryError:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """What the file signs; empty where it is absent or is not Targets, which whoever needs it refuses."""
+    """What the file signs; empty where it is absent or is not Targets, which is refused where it is needed."""
     data = find_operator_file(path / _TARGETS, "metadata", DEFAULT_LIMITS.targets_bytes)
     try:
         signed = json.loads(data or b"{}")["signed"]
