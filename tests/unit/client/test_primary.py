@@ -461,6 +461,26 @@ def test_a_director_that_refuses_the_manifest_stops_nothing_but_is_noted(tmp_pat
     drive(tmp_path, scenario)
 
 
+@pytest.mark.parametrize(
+    ("problem", "remedy", "other"),
+    [
+        ("report-replay", "twinlock director reset-counter", "map.json"),
+        ("vehicle-retired", "twinlock director reactivate", "map.json"),
+        ("missing-ecu", "twinlock director vehicles", "reset-counter"),
+    ],
+)
+def test_the_hint_of_a_refused_manifest_fits_the_refusal(tmp_path: Path, problem: str, remedy: str, other: str) -> None:
+    async def scenario(car: Car) -> None:
+        car.servers.refuse_manifest = problem
+        error = (await car.primary.update_cycle()).error
+        assert isinstance(error, ManifestRefusedError)
+        assert (error.code, error.problem) == ("manifest-refused", problem)
+        assert remedy in error.hint
+        assert other not in error.hint
+
+    drive(tmp_path, scenario, with_secondaries=False)
+
+
 def test_a_manifest_that_arrived_before_the_way_broke_is_not_an_attack(tmp_path: Path) -> None:
     async def scenario(car: Car) -> None:
         answers = iter([503, 422])

@@ -139,6 +139,21 @@ class ManifestRefusedError(DirectorRefusedError):
     hint = "compare the vehicle with `twinlock director vehicles`: the URL in map.json may be another vehicle's, or keys or ECUs differ"
 
 
+class ManifestReplayedError(ManifestRefusedError):
+    """The Director has a report with this counter or nonce already."""
+
+    hint = (
+        "if this ECU or the Director was restored from a backup, run `twinlock director reset-counter`; otherwise find out who "
+        "else sends as this vehicle"
+    )
+
+
+class RetiredManifestError(ManifestRefusedError):
+    """The Director has retired this vehicle."""
+
+    hint = "if the vehicle is in service again, run `twinlock director reactivate`"
+
+
 class EnrolmentRefusedError(DirectorRefusedError):
     """The Director did not register the vehicle. ``problem`` is its code, ``status`` HTTP's."""
 

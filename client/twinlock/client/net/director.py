@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Mapping, Sequence
 
-from twinlock.client.model.errors import DirectorRefusedError, EnrolmentRefusedError, ManifestRefusedError
+from twinlock.client.model.errors import (
+    DirectorRefusedError,
+    EnrolmentRefusedError,
+    ManifestRefusedError,
+    ManifestReplayedError,
+    RetiredManifestError,
+)
 from twinlock.client.model.foreign_text import sanitize
 from twinlock.client.net.transport import Transport, with_retries
 from twinlock.trust.errors.local import FetchError, TransportError
@@ -15,6 +21,11 @@ from twinlock.trust.model.base import NOTHING
 
 _PROBLEM_BYTES = 65_536
 _REPLAYED = "report-replay"
+_MANIFEST_REFUSALS: Mapping[str, type[ManifestRefusedError]] = {
+    _REPLAYED: ManifestReplayedError,
+    "vehicle-retired": RetiredManifestError,
+}
+"""The refusals, by the Director's code, that have causes and remedies of their own."""
 _TAKEN = (200, 201, 202, 204)  # of a manifest
 
 
@@ -46,7 +57,7 @@ class DirectorLink:
                 await self._send("PUT", url, manifest, accepted=_TAKEN, refused=ManifestRefusedError, whole=False)
             except ManifestRefusedError as error:
                 if not (broken and error.problem == _REPLAYED):
-                    raise
+                    raise _MANIFEST_REFUSALS.get(error.problem, type(error))(**error.fields()) from None
             except TransportError:
                 broken = True
                 raise
