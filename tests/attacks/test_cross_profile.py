@@ -34,7 +34,7 @@ from twinlock.director.director import Director
 from twinlock.director.model.profiles import OldChain
 from twinlock.director.model.settings import Settings
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.importing.run import Takeover
+from twinlock.repository.importing.plan import Takeover
 from twinlock.testing.simulator.world import World
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.root import check_next_root

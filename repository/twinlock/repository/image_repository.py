@@ -39,7 +39,8 @@ from twinlock.repository.authoring.staged_edits import (
     unstage_image,
 )
 from twinlock.repository.authoring.staged_images import ImageResult, StagingPlace, own_images, stage_image, stage_images
-from twinlock.repository.importing.run import Takeover, take_over
+from twinlock.repository.importing.plan import Takeover
+from twinlock.repository.importing.run import take_over
 from twinlock.repository.keys.keyring import KeyPlan, Keyring, Passphrase
 from twinlock.repository.keys.public_keys import read_key_files
 from twinlock.repository.model.import_findings import ImportFindings

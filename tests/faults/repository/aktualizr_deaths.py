@@ -18,7 +18,7 @@ from tests.unit.repository.foreign_repository import Foreign
 from tests.unit.repository.reading import AktualizrReader, Reader
 from twinlock.repository.aktualizr.resolving import Resolver
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.importing.run import Takeover
+from twinlock.repository.importing.plan import Takeover
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, drive
 from twinlock.trust.engine.refresh import refresh_repository

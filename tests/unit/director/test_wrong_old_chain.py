@@ -16,7 +16,7 @@ from twinlock.director.errors.operator import NoRootError
 from twinlock.director.model.profiles import OldChain
 from twinlock.repository.errors import WrongRepositoryError
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.importing.run import Takeover
+from twinlock.repository.importing.plan import Takeover
 
 
 def chain_of(old: Foreign) -> OldChain:

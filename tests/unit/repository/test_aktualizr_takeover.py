@@ -16,7 +16,8 @@ from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_publish import tree
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.importing.run import Takeover, foresee
+from twinlock.repository.importing.plan import Takeover
+from twinlock.repository.importing.run import foresee
 from twinlock.repository.model.import_findings import (
     NO_BYTES,
     NO_COUNTER,

@@ -20,7 +20,8 @@ from twinlock.director.director import Director
 from twinlock.director.model.profiles import OldChain
 from twinlock.repository.authoring.image_requests import ImageRequest
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.importing.run import Takeover, foresee
+from twinlock.repository.importing.plan import Takeover
+from twinlock.repository.importing.run import foresee
 from twinlock.repository.publishing.root_ceremony import RootChanges
 from twinlock.repository.suppliers.config import read_config
 from twinlock.repository.suppliers.workspace import SupplierWorkspace

@@ -16,7 +16,8 @@ from tests.unit.repository.reading import AktualizrReader, Reader
 from tests.unit.repository.test_commands import Shell, shell  # noqa: F401 - the fixture
 from tests.unit.repository.test_hosted_images import IMAGE, Host, host, says  # noqa: F401 - the fixture
 from twinlock.repository.image_repository import ImageRepository
-from twinlock.repository.importing.run import Takeover, foresee
+from twinlock.repository.importing.plan import Takeover
+from twinlock.repository.importing.run import foresee
 from twinlock.repository.model.import_findings import (
     HOSTED,
     NO_ADDRESS,

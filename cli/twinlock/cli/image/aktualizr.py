@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from twinlock.repository.importing.run import Takeover
+    from twinlock.repository.importing.plan import Takeover
     from twinlock.repository.model.import_findings import EntryFinding, ImportFindings
     from twinlock.repository.model.views import TakeoverView
     from twinlock.repository.publishing.root_ceremony import RootChanges
@@ -187,7 +187,7 @@ def import_command(  # noqa: PLR0913 - one parameter for each option
       twinlock image import ./image --from ./old/repo/repo --keys ./old/keys/image
     """
     from twinlock.repository.image_repository import ImageRepository
-    from twinlock.repository.importing.run import Takeover
+    from twinlock.repository.importing.plan import Takeover
 
     periods = read_periods(valid)
     passphrase = passphrase_for(passphrase_file) if dry_run else new_passphrase(passphrase_file, plain=plain_keys)
