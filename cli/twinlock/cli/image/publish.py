@@ -121,6 +121,11 @@ def _status_lines(status: StatusView) -> Iterator[str]:
         *(("supplier's file", role) for role in status.accepted),
     ]
     yield from table(("STAGED", "NAME"), staged) if staged else ["nothing is staged"]
+    if status.unpublishable is not None:
+        yield (
+            f"cannot be published: {foreign(status.unpublishable)}; accept another outbox of that supplier (any from the published "
+            "version on takes its place), or remove what you staged"
+        )
     if status.prepared_root is not None:
         yield f"prepared: Root {status.prepared_root} is collecting signatures; no other Root of that number is made"
     for role in status.waiting:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuf.api.metadata import Metadata, Targets
-
-from twinlock.repository.authoring.apply_draft import verify_delegated
+from twinlock.repository.authoring.apply_draft import check_readable, verify_delegated
 from twinlock.repository.authoring.delegations import Member
+from twinlock.repository.authoring.written_form import parse_targets
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import FileDigest, check_stored, copy_image
 from twinlock.repository.store.object_names import image_objects
 from twinlock.repository.suppliers.outbox import Outbox, other_object, read_others, read_roles, role_object
 from twinlock.repository.workspace.profiles import PublishedProfiles
+from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.names import target_path
+from twinlock.trust.wire.tuf.metadata import TUF
 
 
 def forward_outbox(theirs: Outbox, ours: DirectoryStore, member: Member, *, wires: PublishedProfiles) -> None:
@@ -28,7 +29,7 @@ def forward_outbox(theirs: Outbox, ours: DirectoryStore, member: Member, *, wire
     others = read_others(theirs, roles)
     for role, data in roles.items():
         _judge_role(role, data, others.get(role), member, wires)
-    images = [image for data in roles.values() for image in _listed_images(data)]
+    images = [image for role, data in roles.items() for image in _listed_images(role, data)]
     for name, measured in images:
         check_stored(ours if theirs.stat(name) is None else theirs, name, measured)
     for name, measured in images:
@@ -56,8 +57,9 @@ def _judge_role(role: str, data: bytes, other: bytes | None, member: Member, wir
                 profile.check_file(role, data, other, [member])
 
 
-def _listed_images(data: bytes) -> Iterator[tuple[str, FileDigest]]:
-    """The objects of each image that a role file lists, with what they have to hold."""
-    for path, entry in Metadata[Targets].from_bytes(data).signed.targets.items():
+def _listed_images(role: str, data: bytes) -> Iterator[tuple[str, FileDigest]]:
+    """The objects of each image that a role file lists, with what they have to hold. Raises: MalformedError, LimitError."""
+    check_readable(TUF.decode_targets(data, role, DEFAULT_LIMITS).signed)
+    for path, entry in parse_targets(role, data).targets.items():
         for name in image_objects(target_path(path), entry.length, entry.hashes):
             yield name, FileDigest(entry.length, dict(entry.hashes))

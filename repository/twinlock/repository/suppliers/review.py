@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from twinlock.repository.authoring.apply_draft import verify_delegated
+from twinlock.repository.authoring.apply_draft import check_readable, verify_delegated
 from twinlock.repository.authoring.delegations import (
     AuthoredDelegation,
     Member,
@@ -22,23 +22,21 @@ from twinlock.repository.authoring.delegations import (
 )
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.authoring.next_publication import NextPublication
+from twinlock.repository.authoring.rehearsal import Rehearsal
 from twinlock.repository.authoring.servable_names import check_image_name
 from twinlock.repository.authoring.staged_edits import preview_candidate
-from twinlock.repository.authoring.written_form import check_written
+from twinlock.repository.authoring.written_form import check_written, parse_targets
 from twinlock.repository.errors import (
     MissingRoleFileError,
     NotDelegatedError,
-    OutboxImageError,
     RoleReservedError,
     RoleTakenError,
-    StoredImageError,
     UnacceptableEntryError,
     VersionJumpError,
 )
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
-from twinlock.repository.store.image_files import FileDigest, check_stored, copy_image
-from twinlock.repository.store.object_names import aktualizr_object, image_objects
+from twinlock.repository.store.object_names import aktualizr_object
 from twinlock.repository.suppliers.outbox import (
     Outbox,
     RoleFiles,
@@ -48,11 +46,11 @@ from twinlock.repository.suppliers.outbox import (
     other_object,
     role_object,
 )
+from twinlock.repository.suppliers.outbox_images import OutboxImages
 from twinlock.repository.workspace.draft import Draft, check_draft_size, editing_draft
 from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
     ExpiredError,
@@ -89,8 +87,9 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
             draft.others.pop(role, None)
         draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
         check_draft_size(draft, "this outbox")
+        review.rehearse(draft, news)
         for role in news:
-            review.keep_images(role)
+            review.images.keep(review.targets[role])
     return tuple(RoleName(role) for role in news)
 
 
@@ -122,6 +121,9 @@ class _Review:
         self.state = state
         self.store = state.workspace.store
         self.candidate = candidate
+        self.published = NextPublication(state)
+        """What vehicles may have; a file that is only staged gives way to any other that may follow that."""
+        self.images = OutboxImages(outbox, state.workspace.store)
         self.outbox = outbox
         self.offered = frozenset(offered)
         self.files: dict[str, bytes] = {}
@@ -155,11 +157,19 @@ class _Review:
         check_delegated(left)
         return news
 
-    def keep_images(self, role: str) -> None:
-        """Put the images that a judged file lists into the store. Raises: StorageError."""
-        for path, entry in self.targets[role].targets.items():
-            for name in image_objects(path, entry.length, entry.hashes):
-                copy_image(self.outbox, self.store, name, FileDigest(entry.length, dict(entry.hashes)))
+    def rehearse(self, draft: Draft, news: Collection[str]) -> None:
+        """What is accepted can be published: vehicles would find each image of ``news`` once ``draft`` is published.
+
+        Roles that have to agree may come one by one, so an image that only some of them list yet is not refused.
+        Raises: UnacceptableEntryError, RefusalError.
+        """
+        rehearsal = Rehearsal(preview_candidate(self.state, draft))
+        for role in news:
+            joint = any(len(link.members) > 1 for chain in self._all_chains(role) for link in chain)
+            for path in self.targets[role].targets:
+                if rehearsal.find(path) is None and not joint:
+                    reason = "no search of a vehicle gets there: a terminating delegation before it covers the name"
+                    raise UnacceptableEntryError(role=role, target=path, reason=reason)
 
     def _file(self, role: str) -> bytes | None:
         """What the outbox holds of a role that is delegated to; read once. Raises: LimitError, UnsafePathError, StorageError."""
@@ -183,10 +193,11 @@ class _Review:
                 now=self.candidate.now,
             )
         check_issued({f"the file of {role}": data}, self.candidate.now)
-        if not self._is_newer(role, data, trusted.version) and not self._brings_a_form(role, trusted.version):
+        if not self._is_news(role, data, trusted.version) and not self._brings_a_form(role, trusted.version):
             return False
+        check_readable(trusted)
+        targets = parse_targets(f"the file of {role}", data)
         self._judge_form(role, data, members)
-        targets = Metadata[Targets].from_bytes(data).signed
         self._judge_entries(role, targets)
         self.targets[role] = targets
         self.delegations[role] = read_delegations(targets)
@@ -215,18 +226,15 @@ class _Review:
             return failure
         return RoleReservedError(role=failure.role, owners=owners)
 
-    def _is_newer(self, role: str, data: bytes, version: int) -> bool:
-        before = self.candidate.role_file(role)
-        if before is None:
-            self._check_jump(role, version, 0)
-            return True
-        known = Metadata[Targets].from_bytes(before).signed.version
+    def _is_news(self, role: str, data: bytes, version: int) -> bool:
+        before = self.published.view_targets(role)
+        known = before.version if before else 0
         self._check_jump(role, version, known)
         if version < known:
             raise RollbackError(repository=IMAGE, role=role, offered=version, trusted=known)
-        if version == known and data != before:
+        if version == known and data != self.published.role_file(role):
             raise EquivocationError(repository=IMAGE, role=role, version=version)
-        return version > known
+        return data != self.candidate.role_file(role)
 
     def _check_jump(self, role: str, version: int, known: int) -> None:
         """A version from which no higher one is left would end the role. Raises: VersionJumpError."""
@@ -248,7 +256,7 @@ class _Review:
                 raise profile.missing_file(role)
 
     def _judge_entries(self, role: str, targets: Targets) -> None:
-        current = self.candidate.view_targets(role)
+        current = self.published.view_targets(role)
         previous = current.targets if current else {}
         changed = {path: entry for path, entry in targets.targets.items() if previous.get(path) != entry}
         beyond: list[NotDelegatedError] = []
@@ -266,7 +274,7 @@ class _Review:
         for path, entry in changed.items():
             for profile in self.profiles:
                 profile.check_entry(self.store, path, entry, previous.get(path))
-            self._judge_bytes(role, path, entry)
+            self.images.judge(role, path, entry)
 
     def _beyond_scope(self, role: str, path: str, entry: TargetFile) -> Iterator[NotDelegatedError]:
         """Nothing if every delegation on at least one way down to ``role`` covers the name and all the hardware."""
@@ -284,30 +292,6 @@ class _Review:
             allowed = tuple(sorted(set().union(*(limit for limit in allowed_sets if limit))))
             beyond = ", ".join(sorted(hardware - set(allowed)))
             yield NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
-
-    def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
-        measured = FileDigest(entry.length, dict(entry.hashes))
-        for name in image_objects(path, entry.length, entry.hashes):
-            if self.outbox.stat(name) is not None:
-                self._judge_offered(role, path, name, measured)
-            elif self.store.stat(name) is None:
-                raise OutboxImageError(
-                    role=role, target=path, reason=f"{name} is missing, and it is not stored here either"
-                )
-            else:
-                self._judge_stored(path, name, measured)
-
-    def _judge_offered(self, role: str, path: str, name: str, measured: FileDigest) -> None:
-        try:
-            check_stored(self.outbox, name, measured)
-        except StorageError as error:
-            raise OutboxImageError(role=role, target=path, reason=f"{name}: {error.reason}") from None
-
-    def _judge_stored(self, path: str, name: str, measured: FileDigest) -> None:
-        try:
-            check_stored(self.store, name, measured)
-        except StorageError as error:
-            raise StoredImageError(target=path, reason=f"{name}: {error.reason}") from None
 
     def _judge_children(self, role: str) -> None:
         """Each role that ``role`` delegates to has a file, here or in the outbox, that the keys named for it signed.
