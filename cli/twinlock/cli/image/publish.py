@@ -228,8 +228,14 @@ _ACCEPT_HINTS = {
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("outbox", type=DIRECTORY)
+@click.option(
+    "--largest-image",
+    type=click.IntRange(min=1),
+    metavar="BYTES",
+    help="Refuse a longer image, and an outbox of more than four times that (default: 16 GiB).",
+)
 @output_options
-def accept(out: Output, directory: Path, outbox: Path) -> None:
+def accept(out: Output, directory: Path, outbox: Path, *, largest_image: int | None) -> None:
     """Check what a supplier signed, as a vehicle would and more, and stage it.
 
     \b
@@ -237,6 +243,7 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
       twinlock image accept ./image ./acme/outbox
     """
     from twinlock.repository.errors import RoleReservedError
+    from twinlock.repository.suppliers.outbox_images import MAX_IMAGE_BYTES
     from twinlock.trust.errors.metadata import (
         EquivocationError,
         ExpiredError,
@@ -247,8 +254,8 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
 
     repository = open_image_repository(directory, None)
     judged = (ExpiredError, ThresholdError, RollbackError, EquivocationError, RoleReservedError, MalformedError)
-    with own_input(*judged, hints=_ACCEPT_HINTS):
-        roles = repository.accept(outbox)
+    with out.progress(None, "reading the images of the outbox") as advance, own_input(*judged, hints=_ACCEPT_HINTS):
+        roles = repository.accept(outbox, largest_image=largest_image or MAX_IMAGE_BYTES, progress=advance)
     removed = {role: names for role, names in repository.delisted().items() if role in roles}
     for role, names in removed.items():
         out.note(f"warning: {role} no longer lists {', '.join(names)}; if that is a mistake, do not publish")

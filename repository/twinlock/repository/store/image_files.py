@@ -87,7 +87,13 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: FileDiges
             _replace_by(store, first, store, name)
 
 
-def copy_image(source: ObjectSource, store: ObjectStore, name: str, measured: FileDigest) -> None:
+def copy_image(
+    source: ObjectSource,
+    store: ObjectStore,
+    name: str,
+    measured: FileDigest,
+    progress: Progress = lambda _: None,
+) -> None:
     """Take the object ``name`` over from ``source`` if it has one; one of ours that was damaged is replaced.
 
     Raises: StorageError, also if ours is not what was measured afterwards.
@@ -98,7 +104,7 @@ def copy_image(source: ObjectSource, store: ObjectStore, name: str, measured: Fi
             created = store.put_new_from(name, stream)
         if not created and not _is_sound(store, name, measured):
             _replace_by(source, name, store, name)
-    check_stored(store, name, measured)
+    check_stored(store, name, measured, progress)
 
 
 def _replace_by(source: ObjectSource, sound: str, store: ObjectStore, damaged: str) -> None:
@@ -117,8 +123,8 @@ def _is_sound(store: ObjectStore, name: str, measured: FileDigest) -> bool:
     return True
 
 
-def check_stored(store: ObjectSource, name: str, measured: FileDigest) -> None:
-    """An object has the bytes that its name promises. Raises: StorageError."""
+def check_stored(store: ObjectSource, name: str, measured: FileDigest, progress: Progress = lambda _: None) -> None:
+    """An object has the bytes that its name promises; ``progress`` as for ``hash_stream``. Raises: StorageError."""
     stream = store.open(name)
     if stream is None:
         raise StorageError(path=name, operation="read", reason="no such object")
@@ -127,7 +133,7 @@ def check_stored(store: ObjectSource, name: str, measured: FileDigest) -> None:
         if length != measured.length:  # first: gigabytes are not read where a few bytes were signed
             reason = f"the object has {length} bytes, and {measured.length} are listed"
             raise StorageError(path=name, operation="use", reason=reason)
-        if _only(hash_stream(stream), measured) != measured:
+        if _only(hash_stream(stream, progress), measured) != measured:
             reason = "the object holds other bytes than its name states"
             raise StorageError(path=name, operation="use", reason=reason)
 

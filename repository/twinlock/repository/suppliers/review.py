@@ -7,7 +7,8 @@ and may follow its predecessor; the bytes of every image are there and fit. Only
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import copy
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
@@ -18,7 +19,6 @@ from twinlock.repository.authoring.delegations import (
     Member,
     hash_bins,
     read_delegations,
-    read_staged,
 )
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.authoring.next_publication import NextPublication
@@ -36,7 +36,9 @@ from twinlock.repository.errors import (
 )
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
+from twinlock.repository.store.image_files import Progress
 from twinlock.repository.store.object_names import aktualizr_object
+from twinlock.repository.suppliers.delegators import all_delegations, allowed_hardware, members_of
 from twinlock.repository.suppliers.outbox import (
     Outbox,
     RoleFiles,
@@ -46,8 +48,8 @@ from twinlock.repository.suppliers.outbox import (
     other_object,
     role_object,
 )
-from twinlock.repository.suppliers.outbox_images import OutboxImages
-from twinlock.repository.workspace.draft import Draft, check_draft_size, editing_draft
+from twinlock.repository.suppliers.outbox_images import MAX_IMAGE_BYTES, OutboxImages
+from twinlock.repository.workspace.draft import Draft, check_draft_size, editing_draft, read_draft
 from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
@@ -65,9 +67,17 @@ MAX_WAYS = 4096  # steps of the search for the delegations that lead to one role
 MAX_VERSION_JUMP = 1_000_000  # by how much one file may raise its version: more is a mistake, or meant to end the role
 
 
-def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
+def accept_outbox(
+    workspace: Workspace,
+    path: Path,
+    *,
+    largest_image: int = MAX_IMAGE_BYTES,
+    progress: Progress = lambda _: None,
+) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
+    No image is longer than ``largest_image`` bytes, nor all together than four times that. ``progress`` receives the bytes that are read,
+    which takes long, so others may edit the draft and publish meanwhile.
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
     RoleTakenError, RoleReservedError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, MissingRoleFileError, UnsafePathError;
     LimitError for more than can be staged at once;
@@ -77,20 +87,38 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     delegates by a pattern that its clients read differently.
     """
     outbox = open_outbox(path)
-    offered = offered_roles(outbox)
-    with editing_draft(workspace.draft_path) as draft:
+    images = OutboxImages(outbox, workspace.store, largest=largest_image, progress=progress)
+    while True:
+        judged = copy.deepcopy(read_draft(workspace.draft_path))
         state = read_for_change(workspace)
-        review = _Review(state, preview_candidate(state, draft), draft, outbox, offered)
-        news = review.judge()
-        draft.accepted.update({role: review.files[role].decode() for role in news})
-        for role in news:
-            draft.others.pop(role, None)
-        draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
-        check_draft_size(draft, "this outbox")
-        review.rehearse(draft, news)
-        for role in news:
-            review.images.keep(review.targets[role])
-    return tuple(RoleName(role) for role in news)
+        news, staged = _judge(state, judged, outbox, images)
+        with editing_draft(workspace.draft_path) as draft:
+            if draft == judged and _is_current(state):
+                draft.accepted, draft.others = staged.accepted, staged.others
+                return tuple(RoleName(role) for role in news)
+        # What it was judged on has changed meanwhile. It is judged again; bytes that are kept are not read again.
+
+
+def _judge(state: RepositoryState, draft: Draft, outbox: Outbox, images: OutboxImages) -> tuple[list[str], Draft]:
+    """Judge an outbox and keep its images: the roles that bring something new, and the draft with them."""
+    review = _Review(state, preview_candidate(state, draft), draft, outbox, images)
+    news = review.judge()
+    staged = copy.deepcopy(draft)
+    staged.accepted.update({role: review.files[role].decode() for role in news})
+    for role in news:
+        staged.others.pop(role, None)
+    staged.others.update({role: review.others[role].decode() for role in news if role in review.others})
+    check_draft_size(staged, "this outbox")
+    review.rehearse(staged, news)
+    for role in news:
+        images.keep(review.targets[role])
+    return news, staged
+
+
+def _is_current(state: RepositoryState) -> bool:
+    """Whether nothing was published since ``state`` was read."""
+    now = read_for_change(state.workspace).newest
+    return (now and now.etag) == (state.newest and state.newest.etag)
 
 
 def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
@@ -116,23 +144,23 @@ class _Review:
         candidate: NextPublication,
         draft: Draft,
         outbox: Outbox,
-        offered: Collection[str],
+        images: OutboxImages,
     ) -> None:
         self.state = state
         self.store = state.workspace.store
         self.candidate = candidate
         self.published = NextPublication(state)
         """What vehicles may have; a file that is only staged gives way to any other that may follow that."""
-        self.images = OutboxImages(outbox, state.workspace.store)
+        self.images = images
         self.outbox = outbox
-        self.offered = frozenset(offered)
+        self.offered = frozenset(offered_roles(outbox))
         self.files: dict[str, bytes] = {}
         self.role_files = RoleFiles(outbox, role_object)
         self.other_files = RoleFiles(outbox, other_object)
         self.profiles = profile_rules(state.wires)
         self.others: dict[str, bytes] = {}
         self.known_others = draft.others
-        self.delegations = _all_delegations(candidate, draft)
+        self.delegations = all_delegations(candidate, draft)
         self.known = dict(self.delegations)
         self.targets: dict[str, Targets] = {}
         self.chains: dict[str, tuple[tuple[AuthoredDelegation, ...], ...]] = {}
@@ -269,6 +297,7 @@ class _Review:
             except UsageError as error:
                 raise UnacceptableEntryError(role=role, target=path, reason=str(error)) from None
             beyond += self._beyond_scope(role, path, entry)
+            self.images.check_length(role, path, entry)
         if beyond:
             raise NotDelegatedError.of(beyond)
         for path, entry in changed.items():
@@ -287,7 +316,7 @@ class _Review:
             yield NotDelegatedError(role=role, target=path, field="name", value=path, allowed=allowed)
             return
         hardware = set(entry_view(role, entry).hardware_ids)
-        allowed_sets = [_hardware(chain) for chain in named]
+        allowed_sets = [allowed_hardware(chain) for chain in named]
         if not any(allowed is None or hardware <= allowed for allowed in allowed_sets):
             allowed = tuple(sorted(set().union(*(limit for limit in allowed_sets if limit))))
             beyond = ", ".join(sorted(hardware - set(allowed)))
@@ -320,7 +349,7 @@ class _Review:
     def _taken(self, role: str, refused: str) -> RoleTakenError:
         """The refusal of keys for ``role`` that did not sign its file: of those who delegate since this outbox, if any do."""
         delegators = dict.fromkeys(name for name, _ in self._delegators(role))
-        before = {name for name, _ in _members(self.known, role)}
+        before = {name for name, _ in members_of(self.known, role)}
         delegator = next((name for name in delegators if name not in before), refused)
         return RoleTakenError(
             delegator=delegator, role=role, owners=tuple(name for name in delegators if name != delegator)
@@ -328,7 +357,7 @@ class _Review:
 
     def _delegators(self, role: str) -> list[tuple[str, Member]]:
         """Who delegates to ``role``, and how."""
-        return list(_members(self.delegations, role))
+        return list(members_of(self.delegations, role))
 
     def _all_chains(self, role: str) -> tuple[tuple[AuthoredDelegation, ...], ...]:
         """Every way from our Targets down to ``role``, found once. Raises: LimitError for a maze of delegations."""
@@ -352,29 +381,3 @@ class _Review:
                 if any(member.name == role for member in delegation.members):
                     for chain in self._chains(delegator, below | {role}):
                         yield (*chain, delegation)
-
-
-def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tuple[AuthoredDelegation, ...]]:
-    """Delegations by delegator, as the draft will have them, those included that wait for a first file."""
-    by_delegator: dict[str, tuple[AuthoredDelegation, ...]] = {}
-    for role, _ in candidate.roles():
-        targets = candidate.view_targets(role)
-        by_delegator[role] = read_delegations(targets) if targets else ()
-    for role, edits in draft.roles.items():
-        staged = {name: read_staged(edit).delegation for name, edit in edits.delegations.items() if edit}
-        kept = tuple(entry for entry in by_delegator.get(role, ()) if entry.name not in edits.delegations)
-        by_delegator[role] = (*kept, *staged.values())
-    return by_delegator
-
-
-def _members(delegations: Mapping[str, tuple[AuthoredDelegation, ...]], role: str) -> Iterator[tuple[str, Member]]:
-    """The delegations to ``role``, each with its delegator."""
-    for delegator, entries in delegations.items():
-        for delegation in entries:
-            yield from ((delegator, member) for member in delegation.members if member.name == role)
-
-
-def _hardware(chain: tuple[AuthoredDelegation, ...]) -> set[str] | None:
-    """The hardware ids that all links allow; None for any."""
-    limits = [set(link.hardware_ids) for link in chain if link.hardware_ids is not None]
-    return set.intersection(*limits) if limits else None
