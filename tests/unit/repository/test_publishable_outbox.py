@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.repository.conftest import START, Acme
 from tests.unit.repository.reading import Reader
 from tests.unit.repository.test_accept import refused
 from twinlock.repository.image_repository import ImageRepository
+from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.repository.workspace.draft import editing_draft
 from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
@@ -121,3 +123,36 @@ def test_a_newer_outbox_takes_out_what_cannot_be_published(expecting: ImageRepos
     expecting.publish()
     stored = Metadata[Targets].from_bytes(expecting.store.get("metadata/21.acme.json", max_bytes=10**6).data)  # type: ignore[union-attr]
     assert stored.signed.version == 21
+
+
+ODD_KEYS: list[dict[str, Any]] = [
+    {"keytype": "rsa", "scheme": "x", "keyval": {"public": "-----BEGIN"}},
+    {"keytype": "zzz", "scheme": "y", "keyval": {"public": "q"}},
+    {"keytype": "rsa", "scheme": "x"},
+    {"keytype": 5, "scheme": [], "keyval": {}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_KEYS)
+def test_a_key_that_only_a_vehicle_ignores(expecting: ImageRepository, acme: Acme, odd: dict[str, Any]) -> None:
+    acme.sign()
+    (record,) = acme.place.keyring.records()
+    role = {"name": "sub", "keyids": [record.keyid], "threshold": 1, "terminating": False, "paths": ["acme/sub/*"]}
+    body = body_of(acme)
+    keys = {record.keyid: record.public_json()["key"], "ab" * 32: odd}
+    sign_body(acme, {**body, "delegations": {"keys": keys, "roles": [role]}})
+    refused(expecting, acme.outbox, MalformedError)
+
+
+@pytest.mark.parametrize("odd", ODD_KEYS)
+def test_a_supplier_of_a_supplier_with_such_a_key(tmp_path: Path, acme: Acme, odd: dict[str, Any]) -> None:
+    acme.sign()
+    (record,) = acme.place.keyring.records()
+    body = body_of(acme)
+    role = {"name": "sub", "keyids": [record.keyid], "threshold": 1, "terminating": False, "paths": ["acme/sub/*"]}
+    keys = {record.keyid: record.public_json()["key"], "ab" * 32: odd}
+    sign_body(acme, {**body, "delegations": {"keys": keys, "roles": [role]}})
+    tier1 = SupplierWorkspace.create(tmp_path / "tier1", role="tier1", clock=acme.clock)
+    with pytest.raises(MalformedError):
+        tier1.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*"], outbox=acme.outbox)
+    assert not tuple(tier1.outbox.names("metadata"))
