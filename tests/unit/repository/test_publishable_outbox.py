@@ -16,8 +16,9 @@ from tests.unit.repository.test_accept import refused
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.suppliers.workspace import SupplierWorkspace
 from twinlock.repository.workspace.draft import editing_draft
-from twinlock.trust.errors.base import TwinlockError
+from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.errors.metadata import LimitError, MalformedError
+from twinlock.trust.names import role_file
 from twinlock.trust.wire.json.olpc import encode_canonical
 
 AGREED = {"hardwareIds": ["hw-9"], "releaseCounter": 1}
@@ -156,3 +157,20 @@ def test_a_supplier_of_a_supplier_with_such_a_key(tmp_path: Path, acme: Acme, od
     with pytest.raises(MalformedError):
         tier1.delegate("acme", keys=[acme.place.public_key_file], paths=["acme/*"], outbox=acme.outbox)
     assert not tuple(tier1.outbox.names("metadata"))
+
+
+@pytest.mark.parametrize("name", ["x\u202e", "a%2e"])
+def test_a_role_name_that_reads_like_another(expecting: ImageRepository, acme: Acme, name: str) -> None:
+    acme.sign()
+    (record,) = acme.place.keyring.records()
+    role = {"name": name, "keyids": [record.keyid], "threshold": 1, "terminating": False, "paths": ["acme/sub/*"]}
+    body = body_of(acme)
+    sign_body(acme, {**body, "targets": {}})
+    stored = acme.outbox / "metadata" / f"{role_file(name)}.json"
+    stored.write_bytes((acme.outbox / "metadata" / "acme.json").read_bytes())
+    keys = {record.keyid: record.public_json()["key"]}
+    sign_body(acme, {**body, "delegations": {"keys": keys, "roles": [role]}})
+    error = refused(expecting, acme.outbox, MalformedError)
+    assert error.json_path == "$.signed.delegations"
+    with pytest.raises(UsageError):
+        acme.place.delegate(name, keys=[acme.place.public_key_file], paths=["acme/sub/*"], outbox=acme.outbox)

@@ -23,7 +23,7 @@ from twinlock.repository.authoring.delegations import (
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.authoring.rehearsal import Rehearsal
-from twinlock.repository.authoring.servable_names import check_image_name
+from twinlock.repository.authoring.servable_names import check_image_name, check_role_name
 from twinlock.repository.authoring.staged_edits import preview_candidate
 from twinlock.repository.authoring.written_form import check_written, parse_targets
 from twinlock.repository.errors import (
@@ -57,6 +57,7 @@ from twinlock.trust.errors.metadata import (
     EquivocationError,
     ExpiredError,
     LimitError,
+    MalformedError,
     RollbackError,
     ThresholdError,
 )
@@ -332,6 +333,7 @@ class _Review:
                 profile.check_delegation(role, delegation)
         named = (member for delegation in self.delegations[role] for member in delegation.members)
         for member in (*named, *hash_bins(role, self.targets[role])):
+            self._check_role_name(role, member.name)
             data = self._file(member.name) or self.candidate.role_file(member.name)
             if data is None:
                 raise MissingRoleFileError(repository=IMAGE, role=member.name, delegator=role)
@@ -341,6 +343,17 @@ class _Review:
                 if self._is_alone(role, member.name):
                     raise
                 raise self._taken(member.name, role) from None
+
+    def _check_role_name(self, delegator: str, role: str) -> None:
+        """A name that is published for the first time is one that every client can fetch. Raises: MalformedError."""
+        if self.published.role_file(role) is not None:
+            return
+        try:
+            check_role_name(role)
+        except UsageError as error:
+            raise MalformedError(
+                what=f"the file of {delegator}", json_path="$.signed.delegations", reason=str(error)
+            ) from None
 
     def _is_alone(self, delegator: str, role: str) -> bool:
         """Whether ``role`` comes with the outbox, and no other role delegates to it."""
