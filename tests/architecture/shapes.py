@@ -328,6 +328,7 @@ _IMAGE: dict[str, Shape] = {
         stagedDelegations=TEXTS,
         stagedUndelegations=TEXTS,
         accepted=TEXTS,
+        unpublishable=maybe(TEXT),
         waiting=TEXTS,
         due=listed(record(role=TEXT, expires=TIME, canSign=FLAG)),
         damaged=listed(record(path=TEXT, role=TEXT, reason=TEXT)),

@@ -62,6 +62,7 @@ from twinlock.repository.store.hosted import PUBLIC_HOSTS, OutsideHosts, check_u
 from twinlock.repository.store.image_files import Progress
 from twinlock.repository.store.object_names import root_object
 from twinlock.repository.store.ostree_commits import commit_id
+from twinlock.repository.suppliers.outbox_images import MAX_IMAGE_BYTES
 from twinlock.repository.suppliers.review import accept_outbox, delisted
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import open_repository, read_for_change, read_state
@@ -302,12 +303,14 @@ class ImageRepository:
         """The delegations that would be asked for ``path`` if we listed nothing under that name."""
         return tuple(delegations_covering(self.workspace, path))
 
-    def accept(self, outbox: str | Path) -> tuple[str, ...]:
-        """Check what a supplier signed, store its images, and stage it; returns the names of the roles.
+    def accept(
+        self, outbox: str | Path, *, largest_image: int = MAX_IMAGE_BYTES, progress: Progress = lambda _: None
+    ) -> tuple[str, ...]:
+        """Check what a supplier signed, store its images, and stage it; the names of the roles. The bounds: ``accept_outbox``.
 
         Raises: RefusalError of every kind, as a vehicle would; UsageError if a role in it is not delegated to.
         """
-        return accept_outbox(self.workspace, Path(outbox))
+        return accept_outbox(self.workspace, Path(outbox), largest_image=largest_image, progress=progress)
 
     def delisted(self) -> dict[str, tuple[str, ...]]:
         """Images that publishing an accepted file would remove from a supplier's list, by role."""

@@ -23,6 +23,11 @@ from twinlock.repository.errors import ConfigMemberError
         ({"secnd_person": True}, "secnd_person", "the nearest is second_person"),
         ({"wires": "tuf"}, "wires", 'has to be a list, not "tuf"'),
         ({"wires": [1]}, "wires[0]", "has to be a text, not 1"),
+        ({"image_url": "\0"}, "image_url", "U+0000"),
+        ({"database": "sqlite:///\0"}, "database", "U+0000"),
+        ({"database": ""}, "database", "cannot be empty"),
+        ({"offline_keys": ""}, "offline_keys", "cannot be empty"),
+        ({"online_keys": "\0"}, "online_keys", "U+0000"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_named(

@@ -109,6 +109,7 @@ def test_who_signs_what_expires_is_named(role: str, command: str) -> None:
         staged_delegations=(),
         staged_undelegations=(),
         accepted=(),
+        unpublishable=None,
         waiting=(),
         due=(due,),
         damaged=(),

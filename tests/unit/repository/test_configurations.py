@@ -90,6 +90,10 @@ def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
         (lambda body: body.update(wires="tuf"), "wires", 'has to be a list, not "tuf"'),
         (lambda body: body.update(aktualizr={"root_offset": 1}), "aktualizr.root_offset", "aktualizr.rootOffset"),
         (lambda body: body.update(store=None), "store", "has to be a text, not null"),
+        (lambda body: body.update(store=""), "store", "cannot be empty"),
+        (lambda body: body.update(store="\0"), "store", "U+0000"),
+        (lambda body: body["keys"].update(offline=""), "keys.offline", "cannot be empty"),
+        (lambda body: body["keys"].update(online="a\0"), "keys.online", "U+0000"),
     ],
 )
 def test_a_mistake_in_a_configuration_is_named(

@@ -21,6 +21,7 @@ from twinlock.repository.authoring.delegations import (
     staged_delegation,
     write_delegations,
 )
+from twinlock.repository.errors import UnacceptableEntryError
 from twinlock.repository.image_repository import ImageRepository
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.public_keys import read_key_files
@@ -101,12 +102,12 @@ def test_a_terminating_delegation_ends_the_search(filled: ImageRepository, tmp_p
     delegate(filled, first, "shared/*", terminating=True)
     delegate(filled, second, "*/x.bin")
     filled.accept(first.path / "outbox")
-    filled.accept(second.path / "outbox")
-    # The precheck finds out that no vehicle could ever find the second supplier's image.
-    with pytest.raises(Exception) as caught:
-        filled.publish()
-    assert getattr(caught.value, "code", None) == "image-not-found"
+    # No vehicle could ever find the second supplier's image, and publishing would refuse it.
+    with pytest.raises(UnacceptableEntryError) as caught:
+        filled.accept(second.path / "outbox")
+    assert (caught.value.role, caught.value.target) == ("second", "shared/x.bin")
     delegate(filled, first, "shared/*", terminating=False)
+    filled.accept(second.path / "outbox")
     filled.publish()
     assert Reader(filled.store, filled.root_bytes(1)).find("shared/x.bin", START).chain == ("targets", "second")
 
@@ -220,6 +221,7 @@ def test_two_suppliers_who_have_to_agree(filled: ImageRepository, tmp_path: Path
     with pytest.raises(Exception) as caught:
         filled.publish()
     assert getattr(caught.value, "code", None) == "image-not-found"
+    assert filled.status().unpublishable == "no vehicle would find joint/agreed.bin"
     assert reader.find("joint/agreed.bin", START).entry is not None
 
 

@@ -122,6 +122,11 @@ def _status_lines(status: StatusView) -> Iterator[str]:
         *(("supplier's file", role) for role in status.accepted),
     ]
     yield from table(("STAGED", "NAME"), staged) if staged else ["nothing is staged"]
+    if status.unpublishable is not None:
+        yield (
+            f"cannot be published: {foreign(status.unpublishable)}; accept another outbox of that supplier (any from the published "
+            "version on takes its place), or remove what you staged"
+        )
     if status.prepared_root is not None:
         yield f"prepared: Root {status.prepared_root} is collecting signatures; no other Root of that number is made"
     for role in status.waiting:
@@ -225,8 +230,14 @@ _ACCEPT_HINTS = {
 @click.command()
 @click.argument("directory", type=DIRECTORY)
 @click.argument("outbox", type=DIRECTORY)
+@click.option(
+    "--largest-image",
+    type=click.IntRange(min=1),
+    metavar="BYTES",
+    help="Refuse a longer image, and an outbox of more than four times that (default: 16 GiB).",
+)
 @output_options
-def accept(out: Output, directory: Path, outbox: Path) -> None:
+def accept(out: Output, directory: Path, outbox: Path, *, largest_image: int | None) -> None:
     """Check what a supplier signed, at least as strictly as a vehicle would, and stage it.
 
     \b
@@ -234,6 +245,7 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
       twinlock image accept ./image ./acme/outbox
     """
     from twinlock.repository.errors import RoleReservedError
+    from twinlock.repository.suppliers.outbox_images import MAX_IMAGE_BYTES
     from twinlock.trust.errors.metadata import (
         EquivocationError,
         ExpiredError,
@@ -244,8 +256,8 @@ def accept(out: Output, directory: Path, outbox: Path) -> None:
 
     repository = open_image_repository(directory, None)
     judged = (ExpiredError, ThresholdError, RollbackError, EquivocationError, RoleReservedError, MalformedError)
-    with own_input(*judged, hints=_ACCEPT_HINTS):
-        roles = repository.accept(outbox)
+    with out.progress(None, "reading the images of the outbox") as advance, own_input(*judged, hints=_ACCEPT_HINTS):
+        roles = repository.accept(outbox, largest_image=largest_image or MAX_IMAGE_BYTES, progress=advance)
     removed = {role: names for role, names in repository.delisted().items() if role in roles}
     for role, names in removed.items():
         out.note(f"warning: {role} no longer lists {', '.join(names)}; if that is a mistake, do not publish")

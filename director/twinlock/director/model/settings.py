@@ -49,6 +49,7 @@ class Settings:
     stranded_until: str = ""
 
     def __post_init__(self) -> None:
+        self._check_places()
         shortest = self.shortest.total_seconds()
         if not 0 < self.renew_before_s < shortest:
             raise SettingError(
@@ -67,6 +68,14 @@ class Settings:
         if TUF_PROFILE not in self.wires or not set(self.wires) <= set(PROFILES):
             reason = f"has to list {TUF_PROFILE} and may list {', '.join(PROFILES[1:])}"
             raise SettingError(setting="wires", reason=reason)
+
+    def _check_places(self) -> None:
+        for name in ("database", "offline_keys", "online_keys"):
+            if not getattr(self, name):
+                raise SettingError(setting=name, reason="cannot be empty; leave it out for the default")
+        for name in ("image_url", "database", "offline_keys", "online_keys"):
+            if "\0" in getattr(self, name):
+                raise SettingError(setting=name, reason="holds a U+0000, which no address and no name of a file has")
 
     @property
     def shortest(self) -> timedelta:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.api.metadata import TargetFile, Targets
 
 from twinlock.repository.aktualizr.encoder import check_says_the_same
 from twinlock.repository.aktualizr.names import NamedBytes, check_name, reused_name
 from twinlock.repository.aktualizr.readable_keys import check_plans
 from twinlock.repository.aktualizr.signing import sign_aktualizr
-from twinlock.repository.authoring.apply_draft import verify_delegated
+from twinlock.repository.authoring.apply_draft import check_readable, verify_delegated
 from twinlock.repository.authoring.delegations import AuthoredDelegation, Member, write_delegations
-from twinlock.repository.authoring.written_form import Spelling, check_written
+from twinlock.repository.authoring.written_form import Spelling, check_written, parse_targets
 from twinlock.repository.keys.keyring import KeyPlan, Keyring
 from twinlock.repository.signing.sign import SigningAuthority
 from twinlock.repository.store.interface import ObjectStore
@@ -75,9 +75,9 @@ class AktualizrRules:
         """See ``ProfileRules``."""
         checked_size(role, other, form.MAX_BYTES[TARGETS])
         for member in members:
-            verify_delegated(other, member, wire=AKTUALIZR)
+            check_readable(verify_delegated(other, member, wire=AKTUALIZR))
         check_written(f"the file of {role} for {form.NAME}", other, spelling=_SPELLING)
-        check_says_the_same(role, other, translate_targets(role, Metadata[Targets].from_bytes(data).signed.to_dict()))
+        check_says_the_same(role, other, translate_targets(role, parse_targets(role, data).to_dict()))
 
     def missing_file(self, role: str) -> ProfileError:
         """See ``ProfileRules``."""

@@ -11,6 +11,7 @@ from twinlock.repository.authoring.delegations import Json, Member, apply_delega
 from twinlock.repository.authoring.next_publication import NextPublication
 from twinlock.repository.workspace.current import CurrentPublication
 from twinlock.repository.workspace.draft import Draft
+from twinlock.trust.checks.formats import check_format
 from twinlock.trust.errors.base import RefusalError
 from twinlock.trust.keys.public_keys import load_key
 from twinlock.trust.keys.signatures import RoleKeys, verify_signatures
@@ -104,6 +105,15 @@ def verify_delegated(data: bytes, member: Member, *, wire: WireProfile = TUF) ->
     envelope = wire.decode_targets(data, member.name, DEFAULT_LIMITS)
     signers = RoleKeys(tuple(keys), member.threshold, member.post_quantum)
     return verify_signatures(envelope, keys, signers, repository=IMAGE, role_name=member.name).signed
+
+
+def check_readable(targets: TrustedTargets) -> None:
+    """Have the engine read every entry, which a vehicle reads one by one when it wants it.
+
+    Raises: MalformedError, LimitError, UnsafePathError, TargetFormatError.
+    """
+    for path in targets.images:
+        check_format(targets.images[path])
 
 
 def _changes(current: Targets, images: Mapping[str, Json | None], delegations: Mapping[str, Json | None]) -> bool:

@@ -88,8 +88,20 @@ class NextPublication:
     def view_targets(self, role: str = TARGETS) -> Targets | None:
         """A Targets role as it will be, for reading only; None if it has no file."""
         if role in self._accepted:
-            return Metadata[Targets].from_bytes(self._accepted[role]).signed
+            return _targets_of(self._accepted[role])
         return self._targets.get(role) or self._current_targets(role)
+
+    @property
+    def edited_roles(self) -> frozenset[str]:
+        """The Targets roles whose files will be signed with the keys held here."""
+        return frozenset(self._targets)
+
+    def target_versions(self) -> dict[str, int]:
+        """The version of the file of every Targets role that Snapshot will list."""
+        listed = self.published.listed if self.published else {}
+        versions: dict[str, int] = {role: info.version for role, info in listed.items() if role not in self._forgotten}
+        versions |= {role: versions.get(role, 0) + 1 for role in self._targets}
+        return versions | {role: _targets_of(data).version for role, data in self._accepted.items()}
 
     def role_file(self, role: str) -> bytes | None:
         """The file of a delegated role that is accepted or listed, whichever role delegates to it; None if there is none."""
@@ -240,7 +252,7 @@ class NextPublication:
             also = self._before(role) if role == TARGETS else None
             yield RoleToSign(role, targets, (self.authority(role),), also)
         for role, data in self._accepted.items():
-            yield RoleToSign(role, Metadata[Targets].from_bytes(data).signed, file=data)
+            yield RoleToSign(role, _targets_of(data), file=data)
 
     def _plan_snapshot(self, changed: tuple[RoleToSign[Targets], ...]) -> RoleToSign[Snapshot] | None:
         """Snapshot with the versions that it will list; the digests follow when the files are signed."""
@@ -288,6 +300,10 @@ class NextPublication:
                 yield RoleToSign(role, targets, (authority,))
         if plan.snapshot is None:
             yield RoleToSign(SNAPSHOT, self.published.snapshot.signed, (root_authority(self._new_root(), SNAPSHOT),))
+
+
+def _targets_of(data: bytes) -> Targets:
+    return Metadata[Targets].from_bytes(data).signed
 
 
 def _joined(parts: Iterable[Mapping[str, bytes]]) -> dict[str, bytes]:

@@ -10,6 +10,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.serialization import DeserializationError
+
 from twinlock.trust.errors.metadata import MalformedError
 from twinlock.trust.limits import DEFAULT_LIMITS
 from twinlock.trust.wire.json.cursor import DIGEST_DIGITS
@@ -43,6 +46,34 @@ def check_written(what: str, data: bytes, *, spelling: Spelling = _TUF_SPELLING)
     signed = body["signed"]
     for place, reason in (*_signatures(body["signatures"], spelling), *_key_ids(signed), *_digests(signed)):
         raise MalformedError(what=what, json_path=place, reason=reason)
+
+
+def check_named_keys(what: str, data: bytes) -> None:
+    """Refuse a file, which the engine has read already, with a key id of a role that it holds no key for. Raises: MalformedError."""
+    for place, reason in _key_ids(json.loads(data)["signed"]):
+        raise MalformedError(what=what, json_path=place, reason=reason)
+
+
+def parse_targets(what: str, data: bytes) -> Targets:
+    """The Targets file of another party for the writing side, once the engine has read it. Raises: as ``parse_root``."""
+    metadata: Metadata[Targets] = _parsed(what, data)
+    return metadata.signed
+
+
+def parse_root(what: str, data: bytes) -> Metadata[Root]:
+    """The Root file of another party for the writing side, once the engine has read it.
+
+    Raises: MalformedError for what vehicles ignore and the library that writes cannot hold, such as a key of an unknown kind.
+    """
+    return _parsed(what, data)
+
+
+def _parsed(what: str, data: bytes) -> Metadata[Any]:
+    try:
+        return Metadata.from_bytes(data)
+    except DeserializationError as error:
+        reason = f"vehicles would ignore it, and a publisher cannot take it over: {error.__cause__ or error}"
+        raise MalformedError(what=what, json_path="$.signed", reason=reason) from None
 
 
 def _signatures(items: Iterable[Any], spelling: Spelling) -> _Found:

@@ -69,7 +69,7 @@ def _from_json(path: Path, data: bytes, passphrase: Secret) -> Iterator[PrivateK
     private = keyval.get("private") if isinstance(keyval, dict) else None
     if not isinstance(private, str):
         return
-    text = private.strip().encode()
+    text = private.strip().encode(errors="replace")  # a surrogate is in no key
     yield _from_pem(path, text, passphrase) if text.startswith(b"-----") else _from_hex(path, text)
 
 

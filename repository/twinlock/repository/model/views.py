@@ -164,13 +164,17 @@ class ClockView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
-    """What is staged, what has to wait, what expires soon, what is damaged, and the signing clock."""
+    """What is staged, what has to wait, what expires soon, what is damaged, and the signing clock.
+
+    ``unpublishable`` is why what is staged cannot be published, None where it can.
+    """
 
     staged_images: tuple[str, ...]
     staged_removals: tuple[str, ...]
     staged_delegations: tuple[str, ...]
     staged_undelegations: tuple[str, ...]
     accepted: tuple[RoleName, ...]
+    unpublishable: str | None
     waiting: tuple[RoleName, ...]
     due: tuple[DueView, ...]
     damaged: tuple[DamagedView, ...]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from twinlock.repository.authoring.apply_draft import apply_draft
+from twinlock.repository.authoring.apply_draft import apply_draft, listed_images
 from twinlock.repository.authoring.delegations import delegation_views, read_delegations
 from twinlock.repository.authoring.entries import entry_view
 from twinlock.repository.authoring.next_publication import NextPublication
+from twinlock.repository.authoring.rehearsal import Rehearsal
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.model.views import (
     ClockView,
@@ -25,10 +26,12 @@ from twinlock.repository.signing.clock_record import ask_second, read_marks, rea
 from twinlock.repository.signing.sign import SigningAuthority, root_authority
 from twinlock.repository.store.image_files import find_fault
 from twinlock.repository.workspace.current import CurrentPublication
+from twinlock.repository.workspace.draft import Draft
 from twinlock.repository.workspace.prepared_root import PreparedRoot
 from twinlock.repository.workspace.state import RepositoryState, read_state
 from twinlock.repository.workspace.validity import Periods
 from twinlock.repository.workspace.workspace import ONLINE_ROLES, Workspace
+from twinlock.trust.errors.base import TwinlockError
 from twinlock.trust.model.base import Signed
 from twinlock.trust.model.target_format import OSTREE
 from twinlock.trust.names import ROOT, SNAPSHOT, TIMESTAMP, KeyId, RoleName
@@ -90,7 +93,8 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
     """
     state = read_state(workspace)
     published, draft = state.published, state.draft
-    waiting = apply_draft(NextPublication(state), draft)
+    candidate = NextPublication(state)
+    waiting = apply_draft(candidate, draft)
     waiting_root = PreparedRoot(workspace.path).find(published.root.signed.version)
     images = {path: edit for edits in draft.roles.values() for path, edit in edits.images.items()}
     delegations = {name: edit for edits in draft.roles.values() for name, edit in edits.delegations.items()}
@@ -100,12 +104,25 @@ def show_status(workspace: Workspace, within: timedelta | None, *, deep: bool = 
         staged_delegations=tuple(name for name, edit in delegations.items() if edit is not None),
         staged_undelegations=tuple(name for name, edit in delegations.items() if edit is None),
         accepted=tuple(map(RoleName, draft.accepted)),
+        unpublishable=_unpublishable(candidate, draft),
         waiting=waiting,
         due=due_roles(state, within),
         damaged=tuple(_damaged(workspace, published, deep=deep)),
         clock=_clock(state),
         prepared_root=None if waiting_root is None else waiting_root.version,
     )
+
+
+def _unpublishable(candidate: NextPublication, draft: Draft) -> str | None:
+    """Why a vehicle would refuse what is staged, as publishing would find out; None if it would not."""
+    if not candidate.changed:
+        return None
+    try:
+        rehearsal = Rehearsal(candidate)
+        lost = (path for path in listed_images(draft) if rehearsal.find(path) is None)
+        return next((f"no vehicle would find {path}" for path in lost), None)
+    except TwinlockError as error:
+        return str(error)
 
 
 def _clock(state: RepositoryState) -> ClockView:

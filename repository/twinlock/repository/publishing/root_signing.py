@@ -25,6 +25,7 @@ from twinlock.repository.aktualizr.ceremony import (
     own_root_role,
     sign_attached,
 )
+from twinlock.repository.authoring.written_form import check_named_keys, parse_root
 from twinlock.repository.errors import OtherRepositoryError
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.model.views import RoleChange, RootView
@@ -155,8 +156,7 @@ def _previous(metadata: Metadata[Root], path: Path, given: bytes | None) -> Root
     data = json.dumps(carried).encode() if given is None and carried is not None else given
     if data is None:
         raise UsageError(reason=f"{path} does not carry the Root before it; name that with --previous")
-    TUF.decode_root(data, PREVIOUS, DEFAULT_LIMITS)
-    before = Metadata[Root].from_bytes(data).signed
+    before = _read_root(data, PREVIOUS).signed
     if before.version != metadata.signed.version - 1:
         raise UsageError(
             reason=f"{path} holds Root {metadata.signed.version}, which does not follow Root {before.version}"
@@ -255,9 +255,13 @@ def _issued(root: Root) -> datetime | None:
 
 def read_root_file(path: Path) -> Metadata[Root]:
     """A prepared Root. Raises: OperatorFileError, MalformedError."""
-    data = read_whole(path)
-    TUF.decode_root(data, str(path), DEFAULT_LIMITS)
-    return Metadata[Root].from_bytes(data)
+    return _read_root(read_whole(path), str(path))
+
+
+def _read_root(data: bytes, what: str) -> Metadata[Root]:
+    TUF.decode_root(data, what, DEFAULT_LIMITS)
+    check_named_keys(what, data)
+    return parse_root(what, data)
 
 
 def read_whole(path: Path) -> bytes:

@@ -87,20 +87,27 @@ def store_image(store: ObjectStore, source: Path, path: str, measured: FileDiges
             _replace_by(store, first, name)
 
 
-def copy_image(source: ObjectSource, store: ObjectStore, name: str, measured: FileDigest) -> None:
+def copy_image(
+    source: ObjectSource,
+    store: ObjectStore,
+    name: str,
+    measured: FileDigest,
+    progress: Progress = lambda _: None,
+) -> None:
     """Take the object ``name`` over from ``source``, unless ours is what was measured; one of ours that was damaged is replaced.
 
     The bytes are measured while they are copied, so that what is stored is what was judged before.
     Raises: UsageError if the source changed since; StorageError, also where neither has what was measured.
     """
     if store.stat(name) is not None and _is_sound(store, name, measured):
+        progress(measured.length)
         return
     stream = source.open(name)
     if stream is None:
-        check_stored(store, name, measured)
+        check_stored(store, name, measured, progress)
         return
     with stream:
-        created = store.put_new_from(name, _Watched(stream, name, measured))
+        created = store.put_new_from(name, _Watched(stream, name, measured, progress))
         if not created and not _is_sound(store, name, measured):
             stream.seek(0)
             store.replace_from(name, _Watched(stream, name, measured))
@@ -122,8 +129,8 @@ def _is_sound(store: ObjectStore, name: str, measured: FileDigest) -> bool:
     return True
 
 
-def check_stored(store: ObjectSource, name: str, measured: FileDigest) -> None:
-    """An object has the bytes that its name promises. Raises: StorageError."""
+def check_stored(store: ObjectSource, name: str, measured: FileDigest, progress: Progress = lambda _: None) -> None:
+    """An object has the bytes that its name promises; ``progress`` as for ``hash_stream``. Raises: StorageError."""
     stream = store.open(name)
     if stream is None:
         raise StorageError(path=name, operation="read", reason="no such object")
@@ -132,7 +139,7 @@ def check_stored(store: ObjectSource, name: str, measured: FileDigest) -> None:
         if length != measured.length:  # first: gigabytes are not read where a few bytes were signed
             reason = f"the object has {length} bytes, and {measured.length} are listed"
             raise StorageError(path=name, operation="use", reason=reason)
-        if _only(hash_stream(stream), measured) != measured:
+        if _only(hash_stream(stream, progress), measured) != measured:
             reason = "the object holds other bytes than its name states"
             raise StorageError(path=name, operation="use", reason=reason)
 
@@ -169,8 +176,15 @@ def _only(digest: FileDigest, wanted: FileDigest) -> FileDigest:
 class _Watched:
     """A file that refuses to end if what was read is not what was measured before: it changed in between."""
 
-    def __init__(self, stream: BinaryIO, source: Path | str, measured: FileDigest) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        source: Path | str,
+        measured: FileDigest,
+        progress: Progress = lambda _: None,
+    ) -> None:
         self._stream = stream
+        self._progress = progress
         self._source = source
         self._measured = measured
         self._digests = [hashlib.new(algorithm) for algorithm in measured.hashes if algorithm in ALGORITHMS]
@@ -179,6 +193,7 @@ class _Watched:
     def read(self, size: int, /) -> bytes:
         chunk = self._stream.read(size)
         self._length += len(chunk)
+        self._progress(len(chunk))
         for digest in self._digests:
             digest.update(chunk)
         if not chunk or self._length > self._measured.length:  # gigabytes are not copied where a few bytes were signed

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuf.api.metadata import Metadata, Targets
-
-from twinlock.repository.authoring.apply_draft import verify_delegated
+from twinlock.repository.authoring.apply_draft import check_readable, verify_delegated
 from twinlock.repository.authoring.delegations import Member
+from twinlock.repository.authoring.written_form import parse_targets
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.store.directory import DirectoryStore
 from twinlock.repository.store.image_files import FileDigest, check_stored, copy_image
@@ -60,7 +59,7 @@ def _judge_role(role: str, data: bytes, other: bytes | None, member: Member, wir
 
 def _listed_images(role: str, data: bytes) -> Iterator[tuple[str, FileDigest]]:
     """The objects of each image that a role file lists, with what they have to hold. Raises: MalformedError, LimitError."""
-    TUF.decode_targets(data, f"the file of {role} in the outbox", DEFAULT_LIMITS)
-    for path, entry in Metadata[Targets].from_bytes(data).signed.targets.items():
+    check_readable(TUF.decode_targets(data, f"the file of {role} in the outbox", DEFAULT_LIMITS).signed)
+    for path, entry in parse_targets(role, data).targets.items():
         for name in image_objects(target_path(path), entry.length, entry.hashes):
             yield name, FileDigest(entry.length, dict(entry.hashes))

@@ -7,38 +7,38 @@ and may follow its predecessor; the bytes of every image are there and fit. Only
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import copy
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
-from twinlock.repository.authoring.apply_draft import verify_delegated
+from twinlock.repository.authoring.apply_draft import check_readable, verify_delegated
 from twinlock.repository.authoring.delegations import (
     AuthoredDelegation,
     Member,
     hash_bins,
     read_delegations,
-    read_staged,
 )
 from twinlock.repository.authoring.entries import check_entry_of_others, check_succession, entry_view
 from twinlock.repository.authoring.next_publication import NextPublication
-from twinlock.repository.authoring.servable_names import check_image_name
+from twinlock.repository.authoring.rehearsal import Rehearsal
+from twinlock.repository.authoring.servable_names import check_image_name, check_role_name
 from twinlock.repository.authoring.staged_edits import preview_candidate
-from twinlock.repository.authoring.written_form import check_written
+from twinlock.repository.authoring.written_form import check_written, parse_targets
 from twinlock.repository.errors import (
     MissingRoleFileError,
     NotDelegatedError,
-    OutboxImageError,
     RoleReservedError,
     RoleTakenError,
-    StoredImageError,
     UnacceptableEntryError,
     VersionJumpError,
 )
 from twinlock.repository.publishing.profiles import OTHER_PROFILES, profile_rules
 from twinlock.repository.signing.clock import check_issued
-from twinlock.repository.store.image_files import FileDigest, check_stored, copy_image
-from twinlock.repository.store.object_names import aktualizr_object, image_objects
+from twinlock.repository.store.image_files import Progress
+from twinlock.repository.store.object_names import aktualizr_object
+from twinlock.repository.suppliers.delegators import all_delegations, allowed_hardware, members_of
 from twinlock.repository.suppliers.outbox import (
     Outbox,
     RoleFiles,
@@ -48,15 +48,16 @@ from twinlock.repository.suppliers.outbox import (
     other_object,
     role_object,
 )
-from twinlock.repository.workspace.draft import Draft, check_draft_size, editing_draft
+from twinlock.repository.suppliers.outbox_images import MAX_IMAGE_BYTES, OutboxImages
+from twinlock.repository.workspace.draft import Draft, check_draft_size, editing_draft, read_draft
 from twinlock.repository.workspace.state import RepositoryState, read_for_change, read_state
 from twinlock.repository.workspace.workspace import Workspace
 from twinlock.trust.errors.base import UsageError
-from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import (
     EquivocationError,
     ExpiredError,
     LimitError,
+    MalformedError,
     RollbackError,
     ThresholdError,
 )
@@ -67,9 +68,17 @@ MAX_WAYS = 4096  # steps of the search for the delegations that lead to one role
 MAX_VERSION_JUMP = 1_000_000  # by how much one file may raise its version: more is a mistake, or meant to end the role
 
 
-def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
+def accept_outbox(
+    workspace: Workspace,
+    path: Path,
+    *,
+    largest_image: int = MAX_IMAGE_BYTES,
+    progress: Progress = lambda _: None,
+) -> tuple[RoleName, ...]:
     """Check an outbox, store its images and stage its files; returns the roles that brought something new.
 
+    No image is longer than ``largest_image`` bytes, nor all together than four times that. ``progress`` receives the bytes that are read,
+    which takes long, so others may edit the draft and publish meanwhile.
     Raises: UsageError if a role in it is not delegated to; ThresholdError, RollbackError, EquivocationError,
     RoleTakenError, RoleReservedError, ExpiredError, FutureSignatureError, NotDelegatedError, UnacceptableEntryError, MissingRoleFileError, UnsafePathError;
     LimitError for more than can be staged at once;
@@ -79,19 +88,38 @@ def accept_outbox(workspace: Workspace, path: Path) -> tuple[RoleName, ...]:
     delegates by a pattern that its clients read differently.
     """
     outbox = open_outbox(path)
-    offered = offered_roles(outbox)
-    with editing_draft(workspace.draft_path) as draft:
+    images = OutboxImages(outbox, workspace.store, largest=largest_image, progress=progress)
+    while True:
+        judged = copy.deepcopy(read_draft(workspace.draft_path))
         state = read_for_change(workspace)
-        review = _Review(state, preview_candidate(state, draft), draft, outbox, offered)
-        news = review.judge()
-        draft.accepted.update({role: review.files[role].decode() for role in news})
-        for role in news:
-            draft.others.pop(role, None)
-        draft.others.update({role: review.others[role].decode() for role in news if role in review.others})
-        check_draft_size(draft, "this outbox")
-        for role in news:
-            review.keep_images(role)
-    return tuple(RoleName(role) for role in news)
+        news, staged = _judge(state, judged, outbox, images)
+        with editing_draft(workspace.draft_path) as draft:
+            if draft == judged and _is_current(state):
+                draft.accepted, draft.others = staged.accepted, staged.others
+                return tuple(RoleName(role) for role in news)
+        # What it was judged on has changed meanwhile. It is judged again; bytes that are kept are not read again.
+
+
+def _judge(state: RepositoryState, draft: Draft, outbox: Outbox, images: OutboxImages) -> tuple[list[str], Draft]:
+    """Judge an outbox and keep its images: the roles that bring something new, and the draft with them."""
+    review = _Review(state, preview_candidate(state, draft), draft, outbox, images)
+    news = review.judge()
+    staged = copy.deepcopy(draft)
+    staged.accepted.update({role: review.files[role].decode() for role in news})
+    for role in news:
+        staged.others.pop(role, None)
+    staged.others.update({role: review.others[role].decode() for role in news if role in review.others})
+    check_draft_size(staged, "this outbox")
+    review.rehearse(staged, news)
+    for role in news:
+        images.keep(review.targets[role])
+    return news, staged
+
+
+def _is_current(state: RepositoryState) -> bool:
+    """Whether nothing was published since ``state`` was read."""
+    now = read_for_change(state.workspace).newest
+    return (now and now.etag) == (state.newest and state.newest.etag)
 
 
 def delisted(workspace: Workspace) -> dict[str, tuple[str, ...]]:
@@ -117,20 +145,23 @@ class _Review:
         candidate: NextPublication,
         draft: Draft,
         outbox: Outbox,
-        offered: Collection[str],
+        images: OutboxImages,
     ) -> None:
         self.state = state
         self.store = state.workspace.store
         self.candidate = candidate
+        self.published = NextPublication(state)
+        """What vehicles may have; a file that is only staged gives way to any other that may follow that."""
+        self.images = images
         self.outbox = outbox
-        self.offered = frozenset(offered)
+        self.offered = frozenset(offered_roles(outbox))
         self.files: dict[str, bytes] = {}
         self.role_files = RoleFiles(outbox, role_object)
         self.other_files = RoleFiles(outbox, other_object)
         self.profiles = profile_rules(state.wires)
         self.others: dict[str, bytes] = {}
         self.known_others = draft.others
-        self.delegations = _all_delegations(candidate, draft)
+        self.delegations = all_delegations(candidate, draft)
         self.known = dict(self.delegations)
         self.targets: dict[str, Targets] = {}
         self.chains: dict[str, tuple[tuple[AuthoredDelegation, ...], ...]] = {}
@@ -155,11 +186,19 @@ class _Review:
         check_delegated(left)
         return news
 
-    def keep_images(self, role: str) -> None:
-        """Put the images that a judged file lists into the store. Raises: StorageError."""
-        for path, entry in self.targets[role].targets.items():
-            for name in image_objects(path, entry.length, entry.hashes):
-                copy_image(self.outbox, self.store, name, FileDigest(entry.length, dict(entry.hashes)))
+    def rehearse(self, draft: Draft, news: Collection[str]) -> None:
+        """What is accepted can be published: vehicles would find each image of ``news`` once ``draft`` is published.
+
+        Roles that have to agree may come one by one, so an image that only some of them list yet is not refused.
+        Raises: UnacceptableEntryError, RefusalError.
+        """
+        rehearsal = Rehearsal(preview_candidate(self.state, draft))
+        for role in news:
+            joint = any(len(link.members) > 1 for chain in self._all_chains(role) for link in chain)
+            for path in self.targets[role].targets:
+                if rehearsal.find(path) is None and not joint:
+                    reason = "no search of a vehicle gets there: a terminating delegation before it covers the name"
+                    raise UnacceptableEntryError(role=role, target=path, reason=reason)
 
     def _file(self, role: str) -> bytes | None:
         """What the outbox holds of a role that is delegated to; read once. Raises: LimitError, UnsafePathError, StorageError."""
@@ -183,10 +222,11 @@ class _Review:
                 now=self.candidate.now,
             )
         check_issued({f"the file of {role}": data}, self.candidate.now)
-        if not self._is_newer(role, data, trusted.version) and not self._brings_a_form(role, trusted.version):
+        if not self._is_news(role, data, trusted.version) and not self._brings_a_form(role, trusted.version):
             return False
+        check_readable(trusted)
+        targets = parse_targets(f"the file of {role}", data)
         self._judge_form(role, data, members)
-        targets = Metadata[Targets].from_bytes(data).signed
         self._judge_entries(role, targets)
         self.targets[role] = targets
         self.delegations[role] = read_delegations(targets)
@@ -215,18 +255,15 @@ class _Review:
             return failure
         return RoleReservedError(role=failure.role, owners=owners)
 
-    def _is_newer(self, role: str, data: bytes, version: int) -> bool:
-        before = self.candidate.role_file(role)
-        if before is None:
-            self._check_jump(role, version, 0)
-            return True
-        known = Metadata[Targets].from_bytes(before).signed.version
+    def _is_news(self, role: str, data: bytes, version: int) -> bool:
+        before = self.published.view_targets(role)
+        known = before.version if before else 0
         self._check_jump(role, version, known)
         if version < known:
             raise RollbackError(repository=IMAGE, role=role, offered=version, trusted=known)
-        if version == known and data != before:
+        if version == known and data != self.published.role_file(role):
             raise EquivocationError(repository=IMAGE, role=role, version=version)
-        return version > known
+        return data != self.candidate.role_file(role)
 
     def _check_jump(self, role: str, version: int, known: int) -> None:
         """A version from which no higher one is left would end the role. Raises: VersionJumpError."""
@@ -248,7 +285,7 @@ class _Review:
                 raise profile.missing_file(role)
 
     def _judge_entries(self, role: str, targets: Targets) -> None:
-        current = self.candidate.view_targets(role)
+        current = self.published.view_targets(role)
         previous = current.targets if current else {}
         changed = {path: entry for path, entry in targets.targets.items() if previous.get(path) != entry}
         beyond: list[NotDelegatedError] = []
@@ -261,12 +298,13 @@ class _Review:
             except UsageError as error:
                 raise UnacceptableEntryError(role=role, target=path, reason=str(error)) from None
             beyond += self._beyond_scope(role, path, entry)
+            self.images.check_length(role, path, entry)
         if beyond:
             raise NotDelegatedError.of(beyond)
         for path, entry in changed.items():
             for profile in self.profiles:
                 profile.check_entry(self.store, path, entry, previous.get(path))
-            self._judge_bytes(role, path, entry)
+            self.images.judge(role, path, entry)
 
     def _beyond_scope(self, role: str, path: str, entry: TargetFile) -> Iterator[NotDelegatedError]:
         """Nothing if every delegation on at least one way down to ``role`` covers the name and all the hardware."""
@@ -279,35 +317,11 @@ class _Review:
             yield NotDelegatedError(role=role, target=path, field="name", value=path, allowed=allowed)
             return
         hardware = set(entry_view(role, entry).hardware_ids)
-        allowed_sets = [_hardware(chain) for chain in named]
+        allowed_sets = [allowed_hardware(chain) for chain in named]
         if not any(allowed is None or hardware <= allowed for allowed in allowed_sets):
             allowed = tuple(sorted(set().union(*(limit for limit in allowed_sets if limit))))
             beyond = ", ".join(sorted(hardware - set(allowed)))
             yield NotDelegatedError(role=role, target=path, field="hardware", value=beyond, allowed=allowed)
-
-    def _judge_bytes(self, role: str, path: str, entry: TargetFile) -> None:
-        measured = FileDigest(entry.length, dict(entry.hashes))
-        for name in image_objects(path, entry.length, entry.hashes):
-            if self.outbox.stat(name) is not None:
-                self._judge_offered(role, path, name, measured)
-            elif self.store.stat(name) is None:
-                raise OutboxImageError(
-                    role=role, target=path, reason=f"{name} is missing, and it is not stored here either"
-                )
-            else:
-                self._judge_stored(path, name, measured)
-
-    def _judge_offered(self, role: str, path: str, name: str, measured: FileDigest) -> None:
-        try:
-            check_stored(self.outbox, name, measured)
-        except StorageError as error:
-            raise OutboxImageError(role=role, target=path, reason=f"{name}: {error.reason}") from None
-
-    def _judge_stored(self, path: str, name: str, measured: FileDigest) -> None:
-        try:
-            check_stored(self.store, name, measured)
-        except StorageError as error:
-            raise StoredImageError(target=path, reason=f"{name}: {error.reason}") from None
 
     def _judge_children(self, role: str) -> None:
         """Each role that ``role`` delegates to has a file, here or in the outbox, that the keys named for it signed.
@@ -319,6 +333,7 @@ class _Review:
                 profile.check_delegation(role, delegation)
         named = (member for delegation in self.delegations[role] for member in delegation.members)
         for member in (*named, *hash_bins(role, self.targets[role])):
+            self._check_role_name(role, member.name)
             data = self._file(member.name) or self.candidate.role_file(member.name)
             if data is None:
                 raise MissingRoleFileError(repository=IMAGE, role=member.name, delegator=role)
@@ -329,6 +344,17 @@ class _Review:
                     raise
                 raise self._taken(member.name, role) from None
 
+    def _check_role_name(self, delegator: str, role: str) -> None:
+        """A name that is published for the first time is one that every client can fetch. Raises: MalformedError."""
+        if self.published.role_file(role) is not None:
+            return
+        try:
+            check_role_name(role)
+        except UsageError as error:
+            raise MalformedError(
+                what=f"the file of {delegator}", json_path="$.signed.delegations", reason=str(error)
+            ) from None
+
     def _is_alone(self, delegator: str, role: str) -> bool:
         """Whether ``role`` comes with the outbox, and no other role delegates to it."""
         return role in self.offered and {name for name, _ in self._delegators(role)} == {delegator}
@@ -336,7 +362,7 @@ class _Review:
     def _taken(self, role: str, refused: str) -> RoleTakenError:
         """The refusal of keys for ``role`` that did not sign its file: of those who delegate since this outbox, if any do."""
         delegators = dict.fromkeys(name for name, _ in self._delegators(role))
-        before = {name for name, _ in _members(self.known, role)}
+        before = {name for name, _ in members_of(self.known, role)}
         delegator = next((name for name in delegators if name not in before), refused)
         return RoleTakenError(
             delegator=delegator, role=role, owners=tuple(name for name in delegators if name != delegator)
@@ -344,7 +370,7 @@ class _Review:
 
     def _delegators(self, role: str) -> list[tuple[str, Member]]:
         """Who delegates to ``role``, and how."""
-        return list(_members(self.delegations, role))
+        return list(members_of(self.delegations, role))
 
     def _all_chains(self, role: str) -> tuple[tuple[AuthoredDelegation, ...], ...]:
         """Every way from our Targets down to ``role``, found once. Raises: LimitError for a maze of delegations."""
@@ -368,29 +394,3 @@ class _Review:
                 if any(member.name == role for member in delegation.members):
                     for chain in self._chains(delegator, below | {role}):
                         yield (*chain, delegation)
-
-
-def _all_delegations(candidate: NextPublication, draft: Draft) -> dict[str, tuple[AuthoredDelegation, ...]]:
-    """Delegations by delegator, as the draft will have them, those included that wait for a first file."""
-    by_delegator: dict[str, tuple[AuthoredDelegation, ...]] = {}
-    for role, _ in candidate.roles():
-        targets = candidate.view_targets(role)
-        by_delegator[role] = read_delegations(targets) if targets else ()
-    for role, edits in draft.roles.items():
-        staged = {name: read_staged(edit).delegation for name, edit in edits.delegations.items() if edit}
-        kept = tuple(entry for entry in by_delegator.get(role, ()) if entry.name not in edits.delegations)
-        by_delegator[role] = (*kept, *staged.values())
-    return by_delegator
-
-
-def _members(delegations: Mapping[str, tuple[AuthoredDelegation, ...]], role: str) -> Iterator[tuple[str, Member]]:
-    """The delegations to ``role``, each with its delegator."""
-    for delegator, entries in delegations.items():
-        for delegation in entries:
-            yield from ((delegator, member) for member in delegation.members if member.name == role)
-
-
-def _hardware(chain: tuple[AuthoredDelegation, ...]) -> set[str] | None:
-    """The hardware ids that all links allow; None for any."""
-    limits = [set(link.hardware_ids) for link in chain if link.hardware_ids is not None]
-    return set.intersection(*limits) if limits else None

@@ -205,6 +205,7 @@ class SupplierWorkspace:
 
         Raises: UsageError, ThresholdError, UnsafePathError, WeakKeyError.
         """
+        check_role_name(name)
         delegation = AuthoredDelegation(
             members=(Member(name=name, keys=read_key_files(keys), threshold=threshold, post_quantum=post_quantum),),
             paths=expand_patterns(paths),

@@ -131,6 +131,21 @@ def _decode(data: bytes, path: Path) -> RepositoryConfig:
         raise UsageError(reason=f"{path.parent} is {what}, not an Image repository")
     check_format(body, str(path), newest=_FORMAT)
     try:
-        return to_record(body, str(path), RepositoryConfig)
+        config = to_record(body, str(path), RepositoryConfig)
     except MemberError as error:
         raise ConfigMemberError(path=error.path, member=error.member, reason=error.reason) from None
+    _check_places(config, path)
+    return config
+
+
+def _check_places(config: RepositoryConfig, path: Path) -> None:
+    """Check the names of directories: an empty one would be that of the repository itself. Raises: ConfigMemberError."""
+    places = {"keys.offline": config.keys.offline, "keys.online": config.keys.online, "store": config.store}
+    for member, place in places.items():
+        if not place:
+            raise ConfigMemberError(
+                path=str(path), member=member, reason="cannot be empty; leave it out for the default"
+            )
+        if "\0" in place:
+            reason = "holds a U+0000, which no name of a directory has"
+            raise ConfigMemberError(path=str(path), member=member, reason=reason)
