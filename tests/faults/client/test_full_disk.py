@@ -6,6 +6,7 @@ The disk is a tmpfs where this process may mount one. Elsewhere those tests are 
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 
 from tests.faults.client.test_no_space import error_of
 from tests.unit.client.test_slots import NEW, OLD, image
 from tests.unit.client.vehicle import Car, only_the_gateway, running_car
+from twinlock.cli.main import main
 from twinlock.client.ecu import disk_space
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.results import Outcome
@@ -139,3 +142,19 @@ def test_what_is_dropped_to_make_room(tmp_path: Path, monkeypatch: pytest.Monkey
             assert (settings.slots / "slot-b").exists()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("command", [["primary", "show"], ["trusted", "show"]])
+def test_a_full_disk_keeps_nothing_from_being_looked_at(small_disk: Path, command: list[str]) -> None:
+    async def once() -> Path:
+        async with gateway(small_disk, 1000) as car:
+            assert (await car.primary.update_cycle()).outcome is Outcome.UPDATED
+            return car.config.parent
+
+    place = asyncio.run(once())
+    fill(small_disk, "full")
+    before = sorted(place.rglob("*"))
+    answer = CliRunner().invoke(main, [*command, str(place), "--json"])
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)
+    assert sorted(place.rglob("*")) == before

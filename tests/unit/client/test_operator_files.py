@@ -202,3 +202,41 @@ def test_any_configuration_is_read_or_refused_by_a_usage_error(
 
 
 _BASE: dict[str, Path] = {}
+
+
+NOWHERE = ["", ".", "gw/..", "a\x1b[31m\nb", "x" * 300, "y/" * 3000]
+
+
+@pytest.mark.parametrize(
+    ("member", "path"),
+    [
+        *((member, path) for member in ("state", "slots") for path in NOWHERE),
+        ("state", "../../nowhere"),
+        ("state", "slots"),
+        ("slots", "map.json"),
+    ],
+)
+@pytest.mark.parametrize("command", ["primary", "trusted"])
+def test_a_place_that_an_operator_wrote_badly_is_named(
+    made: Path, tmp_path: Path, member: str, path: str, command: str
+) -> None:
+    import shutil
+
+    shutil.copytree(made / "gw", tmp_path / "gw")
+    configuration = tmp_path / "gw" / "primary.json"
+    configuration.write_text(json.dumps(json.loads(configuration.read_text()) | {member: path}))
+    (tmp_path / "gw" / "slots").mkdir(exist_ok=True)
+    answer = CliRunner().invoke(main, [command, "show", str(tmp_path / "gw"), "--json"])
+    error = json.loads(answer.stdout)["error"]
+    assert (answer.exit_code, error["code"], error["fields"]["field"]) == (2, "configuration", member)
+
+
+def test_a_state_file_that_was_lost_from_its_usual_place_is_no_mistake_of_the_operator(
+    made: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(made / "gw", tmp_path / "gw")
+    (tmp_path / "gw" / "state.db").unlink()
+    answer = CliRunner().invoke(main, ["primary", "show", str(tmp_path / "gw"), "--json"])
+    assert (answer.exit_code, json.loads(answer.stdout)["error"]["code"]) == (5, "storage")

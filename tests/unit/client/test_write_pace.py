@@ -116,7 +116,7 @@ def test_each_sort_has_a_pace_of_its_own(state: TrustedState) -> None:
 def test_an_event_after_the_acknowledgement_of_its_sort_is_stored_at_once(state: TrustedState) -> None:
     log, book = refusals(state, [0.0])
     note(log, "noise", 100)
-    book.carry(1)
+    book.carry(1, book.events())
     book.acknowledge(1, None)
     assert book.events() == ()
     log.acknowledged()

@@ -80,11 +80,9 @@ def why(out: Output, target: str, directory: Path) -> None:
 
 
 def _open(settings: EcuSettings) -> TrustedState:
-    from twinlock.client.storage.state import TrustedState
+    from twinlock.client.ecu.disk_space import open_to_read
 
-    return TrustedState.open(
-        settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits, read_only=True
-    )
+    return open_to_read(settings)
 
 
 def _settings(directory: Path) -> EcuSettings:

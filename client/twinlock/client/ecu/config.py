@@ -5,6 +5,7 @@ Every fault in a file is one error that names the file and the field.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ FORMAT = 1
 _MAX_PORT = 65535
 _MAX_NUMBER = 1_000_000_000  # seconds, or bytes per second
 _MAX_ATTEMPTS = 20
+DEFAULT_STATE = "state.db"
 T = TypeVar("T")
 
 
@@ -276,11 +278,30 @@ def _ecu_settings(path: Path, section: _Section, *, with_map: bool) -> dict[str,
         "policy": STRICT if policy == "strict" else LAX,
         "limits": _limits(section),
         "wires": _wires(section.section("wires")),
-        **{name: base / section.file(name, default) for name, default in _PATHS.items()},
+        **{name: _own_path(section, base, name) for name in _PATHS},
     }
 
 
-_PATHS = {"key": "identity.pem", "state": "state.db", "staging": "staging", "slots": "slots"}
+_PATHS = {"key": "identity.pem", "state": DEFAULT_STATE, "staging": "staging", "slots": "slots"}
+_DIRECTORIES = ("staging", "slots")
+
+
+def _own_path(section: _Section, base: Path, name: str) -> Path:
+    """The place of the member ``name``. One that the file names must be usable; what is at the usual place is not its fault."""
+    value: str = section.file(name, _PATHS[name])
+    path = base / value
+    if value == _PATHS[name]:
+        return path
+    if not value.isprintable() or os.path.normpath(path) == os.path.normpath(base):
+        raise section.fail(name, f"must name a place of its own, such as {_PATHS[name]}")
+    try:
+        if path.exists() and path.is_dir() != (name in _DIRECTORIES):
+            raise section.fail(name, f"must name a {'directory' if name in _DIRECTORIES else 'file'}")
+    except PermissionError:
+        pass  # it may not be needed
+    except OSError as error:
+        raise section.fail(name, f"is not usable: {error.strerror}") from None
+    return path
 
 
 def _limits(section: _Section) -> Limits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from twinlock.client.ecu.config import EcuSettings
+from twinlock.client.ecu.config import DEFAULT_STATE, EcuSettings
 from twinlock.client.install.ab_slots import drop_half_written
 from twinlock.client.model.errors import ConfigurationError
 from twinlock.client.storage.staging import RESERVE_BYTES, drop_staged
@@ -31,6 +31,7 @@ def open_state(config: str | Path, settings: EcuSettings) -> TrustedState:
 
     Raises: ConfigurationError if it is the state of another ECU; see ``TrustedState.open``.
     """
+    _check_state_exists(settings)
     make_room(settings)
     state = TrustedState.open(settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits)
     try:
@@ -39,6 +40,27 @@ def open_state(config: str | Path, settings: EcuSettings) -> TrustedState:
         state.close()
         raise
     return state
+
+
+def open_to_read(settings: EcuSettings) -> TrustedState:
+    """The state of an ECU that may be running, to look at it: nothing is written, and a full disk does not matter.
+
+    Raises: ConfigurationError, StorageError.
+    """
+    _check_state_exists(settings)
+    return TrustedState.open(
+        settings.state, wires=settings.wires, anchor=settings.anchor, limits=settings.limits, read_only=True
+    )
+
+
+def _check_state_exists(settings: EcuSettings) -> None:
+    """Refuse a state file that the configuration names and that is missing. At its usual place, it was lost."""
+    if settings.state == settings.directory / DEFAULT_STATE or settings.state.exists():
+        return
+    reason = (
+        f"names {settings.state}, which does not exist; correct it, or restore that file with the command `recover`"
+    )
+    raise ConfigurationError(path=str(settings.directory), field="state", reason=reason)
 
 
 def _check_names(config: str | Path, settings: EcuSettings, state: TrustedState) -> None:

@@ -59,12 +59,21 @@ class EvidenceBook:
         """Whether some event, as it is now, has not been in a report."""
         return any(event.carried is None for event in self._state.events())
 
-    def carry(self, counter: int) -> tuple[Evidence, ...]:
-        """All events for the report number ``counter``, which carries them from now on."""
-        if self.has_news:
-            events = self._state.events()
-            self._state.store_events(item._replace(carried=item.carried or counter) for item in events)
-        return self.events()
+    def carry(self, counter: int, events: Iterable[Evidence]) -> None:
+        """The report number ``counter`` carries ``events``, and so will later ones until they are acknowledged.
+
+        Any other event waits: no report carries it now, whichever did before.
+        """
+        carried = {event.id for event in events}
+        known = self._state.events()
+        after = [
+            event._replace(carried=event.carried or counter)
+            if event.evidence.id in carried
+            else event._replace(carried=None, accepted=None)
+            for event in known
+        ]
+        if after != known:
+            self._state.store_events(after)
 
     def note_report(self, counter: int, digest: str) -> None:
         """Remember that the report number ``counter`` has this ``digest``, while events wait to be acknowledged."""
@@ -142,7 +151,8 @@ def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
         if sort_of(event) == sort_of(new):
             known, again = event.evidence, new.evidence
             count, latest = known.occurrences + again.occurrences, "" if again.detail == known.detail else again.detail
-            merged = known._replace(last=again.last, latest=latest, occurrences=count)
+            last = max(known.first, again.last)  # the best known time may have gone back
+            merged = known._replace(last=last, latest=latest, occurrences=count)
             kept[number] = StoredEvent(merged, event.relayed, unproven=event.unproven)
             return kept
     alike = [event for event in kept if _shelf(event) == _shelf(new)]
@@ -150,7 +160,8 @@ def _with(events: Iterable[StoredEvent], new: StoredEvent) -> list[StoredEvent]:
         out = _least(alike[1:], new)  # the first one stays: it is how something began
         kept.remove(out)
         count = out.evidence.occurrences + new.evidence.occurrences
-        new = new._replace(evidence=new.evidence._replace(first=out.evidence.first, occurrences=count))
+        first, last = out.evidence.first, max(out.evidence.first, new.evidence.last)
+        new = new._replace(evidence=new.evidence._replace(first=first, last=last, occurrences=count))
     return [*kept, new]
 
 

@@ -11,11 +11,12 @@ from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import KEY_TYPES
 from twinlock.client.storage.metadata import RepositoryProfiles
 from twinlock.client.storage.state import TrustedState
-from twinlock.trust.errors.base import Kind
+from twinlock.trust.errors.base import Kind, RefusalError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys.public_keys import PublicKey, Signer, load_key
 from twinlock.trust.limits import Limits
 from twinlock.trust.model.ecu import InstalledImage
+from twinlock.trust.model.evidence import MAX_EVENTS, Evidence
 from twinlock.trust.names import DIRECTOR, EcuId, VehicleId
 from twinlock.trust.wire.aktualizr import reports as aktualizr
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
@@ -152,23 +153,40 @@ def make_report(
     """A signed report of what ``ecu`` runs, with a counter that was never used before and all unacknowledged evidence.
 
     The counter and the time that it states are on the disk before the report exists, so no crash can make two reports share one.
-    Raises: StorageError, ProfileError.
+    Evidence for which it has no room waits, and never holds the report back.
+    Raises: StorageError, ProfileError; RefusalError for what is not evidence and its reader refuses.
     """
     now = state.time_to_state(clock.reported())
     counter, nonce = CounterResets(state).next_counter(now)
-    events = EvidenceBook(state).carry(counter)
-    most_severe = next(iter(events), None)
-    report = EcuReport(
-        ecu=ecu,
-        installed=installed,
-        time=now,
-        counter=counter,
-        nonce=nonce,
-        attack=most_severe.code if most_severe is not None and most_severe.kind is Kind.ATTACK else "",
-        detail="" if most_severe is None else most_severe.detail,
-        evidence=events,
-    )
-    data = profile.sign_report(report, signer)
+    book = EvidenceBook(state)
+    bare = EcuReport(ecu=ecu, installed=installed, time=now, counter=counter, nonce=nonce)
+    data, carried = _sign_readable(bare, book.events(), profile, signer=signer, limits=limits)
+    book.carry(counter, carried)
     if profile.acknowledges:
-        EvidenceBook(state).note_report(counter, report_digest(profile.decode_report(data, limits).message))
+        book.note_report(counter, report_digest(profile.decode_report(data, limits).message))
     return data
+
+
+def _sign_readable(
+    bare: EcuReport, events: tuple[Evidence, ...], profile: ReportProfile, *, signer: Signer, limits: Limits
+) -> tuple[bytes, tuple[Evidence, ...]]:
+    """The report with as many of ``events`` as its reader takes, the most severe first, and those that it carries."""
+    carried = events[:MAX_EVENTS]
+    while True:
+        try:
+            data = profile.sign_report(_with_evidence(bare, carried), signer)
+            profile.decode_report(data, limits)
+        except (ProfileError, RefusalError):
+            if not carried:
+                raise
+            carried = carried[: len(carried) // 2]
+        else:
+            return data, carried
+
+
+def _with_evidence(report: EcuReport, events: tuple[Evidence, ...]) -> EcuReport:
+    worst = next(iter(events), None)
+    if worst is None:
+        return report
+    attack = worst.code if worst.kind is Kind.ATTACK else ""
+    return report._replace(attack=attack, detail=worst.detail, evidence=events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twinlock.client.ecu.config import EcuSettings, PrimaryConfig, SecondaryConfig
+from twinlock.client.ecu.disk_space import open_to_read
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.inspect.own_image import own_image, reported_image
 from twinlock.client.model.events import event_as_json
@@ -20,7 +21,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
     Each of ``ecus`` has ``ecu``, ``hardwareId``, ``verification``, ``address``, and ``installed`` (None if it never
     reported; see ``own_image`` for the Primary itself). Raises: StorageError.
     """
-    with _open(config) as state:
+    with open_to_read(config) as state:
         reports = state.reports()
         own = {**_described(config, state), "verification": Verification.FULL.value, "address": None}
         others = [
@@ -44,7 +45,7 @@ def inspect_primary(config: PrimaryConfig) -> dict[str, Any]:
 def inspect_secondary(config: SecondaryConfig) -> dict[str, Any]:
     """The status of a Secondary: ``ecu``, ``hardwareId``, ``verification``, ``listen``, ``installed`` (None if only its
     own installer knows), and how its last verification went. Raises: StorageError."""
-    with _open(config) as state:
+    with open_to_read(config) as state:
         return {
             "vehicle": config.vehicle,
             **_described(config, state),
@@ -52,12 +53,6 @@ def inspect_secondary(config: SecondaryConfig) -> dict[str, Any]:
             "listen": config.listen,
             **_history(state),
         }
-
-
-def _open(config: EcuSettings) -> TrustedState:
-    return TrustedState.open(
-        config.state, wires=config.wires, anchor=config.anchor, limits=config.limits, read_only=True
-    )
 
 
 def _described(config: EcuSettings, state: TrustedState) -> dict[str, Any]:

@@ -51,7 +51,7 @@ from twinlock.client.storage.records import LastRefusal
 from twinlock.trust.engine.last_look import is_superseded
 from twinlock.trust.engine.verification import full_verification
 from twinlock.trust.errors.base import RefusalError, TwinlockError
-from twinlock.trust.errors.local import ConflictError, TransportError
+from twinlock.trust.errors.local import ConflictError, StorageError, TransportError
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
@@ -96,9 +96,16 @@ class UpdateCycle:
         return self._result()
 
     async def _send_manifest(self, step: Step) -> None:
-        """Step 1 (5.4.2.1), and once more at the end."""
+        """Step 1 (5.4.2.1), and once more at the end. A manifest that cannot be made keeps no metadata from this vehicle."""
         self._step = step
-        self.reported = await send_manifest(self.services, step, self.problems)
+        try:
+            self.reported = await send_manifest(self.services, step, self.problems)
+        except (TransportError, StorageError):
+            raise
+        except Exception as raised:  # noqa: BLE001 - a bug of ours either: the Director may order what repairs it
+            error = raised if isinstance(raised, TwinlockError) else software_fault(raised, step.value)
+            self.reported = False
+            self.problems.append(Problem(step=step, error=error))
 
     async def _take_time(self) -> datetime:
         """Step 2 (5.4.2.2). The time is fixed here for the whole cycle."""

@@ -18,7 +18,7 @@ async def send_manifest(services: PrimaryServices, step: Step, problems: list[Pr
     """Collect the reports of all ECUs, and send them; returns whether the Director accepted them.
 
     A Director that refuses them does not stop the cycle, because it may be wrong: that is appended to ``problems``, as are failures of
-    single ECUs. Raises: TransportError, StorageError, ProfileError.
+    single ECUs. Raises: TransportError, StorageError, ProfileError; RefusalError for a report of this ECU that its own reader refuses.
     """
     own = services.config.ecu.ecu
     reports = await services.secondaries.collect_reports(step, problems)

@@ -43,8 +43,8 @@ class RefusalLog:
         sort = sort_of(event)
         if (waiting := self._waiting.pop(sort, None)) is not None:
             count = waiting.evidence.occurrences + 1
-            first = waiting.evidence.first
-            event = event._replace(evidence=event.evidence._replace(occurrences=count, first=first))
+            first, last = waiting.evidence.first, max(waiting.evidence.first, now)
+            event = event._replace(evidence=event.evidence._replace(occurrences=count, first=first, last=last))
         if not self._pace(sort).take_permit():
             self._waiting[sort] = event
             return

@@ -166,7 +166,10 @@ class Secondary:
         expiry: a sender needs no key to send a bundle that is refused. Only a newer Root, which may revoke keys, ends that.
         Raises: any RefusalError, StorageError; trusted state then holds what passed its own checks.
         """
-        return self._accept_bundle(self._read_bundle(bundle) if isinstance(bundle, bytes) else bundle)
+        try:
+            return self._accept_bundle(self._read_bundle(bundle) if isinstance(bundle, bytes) else bundle)
+        finally:
+            del bundle  # which may be the error that is raised: see ``_accept_bundle``
 
     async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
         """``accept_metadata`` for a server: it is parsed and verified in worker threads, off the event loop."""
@@ -177,7 +180,7 @@ class Secondary:
         try:
             return decode_bundle(bundle, self.config.verification, self.config.limits)
         except RefusalError as error:
-            return error
+            return error.with_traceback(None)  # which holds the bundle
 
     def _check_idle(self) -> None:
         if self._installing.locked():
@@ -203,7 +206,13 @@ class Secondary:
             for notice in notices:  # their files are already stored, so no later bundle shows them again
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
-            raise error from raised
+            try:
+                if error is raised:
+                    raise
+                raise error from raised
+            finally:
+                # An error refers to this frame. In a circle with it, the bundle would stay until the garbage collector runs.
+                del error, notices, offered
         # Anyone can send the same bundle again and again.
         if decision.approved != self._decided or self._deciding.take_permit():
             self._state.store_verified_time(decision.now)

@@ -1,7 +1,7 @@
 """The link over HTTP: the Secondary's side. Every answer is small, every request is bounded in size and time.
 
 Few requests run at once, and none ends the server. A body takes its turn when it has arrived (``io/http/request_bodies.py``), so
-that a sender that trickles keeps no other one waiting.
+that a sender that trickles keeps no other one waiting. One bundle is read at a time, and what it took is free before the next.
 
 =======  ===================  ========================================  =====================================
 method   path                 body                                      answer
@@ -127,7 +127,7 @@ async def _identity(request: web.Request) -> web.Response:
 
 async def _time(request: web.Request) -> web.Response:
     max_bytes = request.app[_SECONDARY].config.limits.attestation_bytes
-    async with _body(request, "time attestation", max_bytes) as attestation, _turn(request, "other") as secondary:
+    async with _body(request, "time attestation", max_bytes, turn="other") as (attestation, secondary):
         accepted = await secondary.in_turn(secondary.accept_time, attestation)
         return web.json_response({"time": format_time(accepted)})
 
@@ -135,7 +135,7 @@ async def _time(request: web.Request) -> web.Response:
 async def _metadata(request: web.Request) -> web.Response:
     receiver = request.app[_SECONDARY]
     what = bounded_bundle(receiver.config.verification)
-    async with _body(request, what, receiver.bundle_bytes) as bundle, _turn(request, "metadata") as secondary:
+    async with _body(request, what, receiver.bundle_bytes, turn="metadata") as (bundle, secondary):
         entry = await secondary.receive_metadata(bundle)
     wants = None if entry is None else {"path": entry.path, "length": entry.length, "hashes": dict(entry.hashes)}
     return web.json_response({"wants": wants})
@@ -166,8 +166,13 @@ def _sender(request: web.Request) -> str:
 
 
 @asynccontextmanager
-async def _body(request: web.Request, what: str, max_bytes: int) -> AsyncIterator[bytes]:
-    """The whole body, counted against the memory that bodies may use until the work on it is done."""
+async def _body(
+    request: web.Request, what: str, max_bytes: int, *, turn: str
+) -> AsyncIterator[tuple[bytes, Secondary]]:
+    """The whole body and the Secondary, for work of the sort ``turn``.
+
+    It counts against the memory that bodies may use until the work on it is done. Until its turn it may be ended for another body.
+    """
     if request.content_length is not None and request.content_length > max_bytes:
         raise EndlessDataError(what=what, limit_bytes=max_bytes)
     bodies, body = request.app[_BODIES_OF]["body"], BytesIO()
@@ -177,8 +182,9 @@ async def _body(request: web.Request, what: str, max_bytes: int) -> AsyncIterato
             if body.tell() > max_bytes:
                 raise EndlessDataError(what=what, limit_bytes=max_bytes)
             bodies.count(incoming, len(chunk))
-        incoming.complete = True
-        yield body.getvalue()
+        async with _turn(request, turn) as secondary:
+            incoming.complete = True
+            yield body.getvalue(), secondary
 
 
 async def _chunks(request: web.Request, deadline_s: float) -> AsyncIterator[bytes]:
@@ -214,7 +220,8 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as error:
         return _problem(error.status, {"code": "http", "detail": error.reason or "", "title": error.reason})
     except TwinlockError as error:
-        _LOG.warning("%s %s: error[%s]: %s", printable(request.method), printable(request.path), error.code, error)
+        # As text: a handler may keep the record, and the error itself refers to the body.
+        _LOG.warning("%s %s: error[%s]: %s", printable(request.method), printable(request.path), error.code, str(error))
         described = error.as_json()
         detail = described.pop("message")
         return _problem(_status(error), {"title": error.code, "detail": detail, **described})

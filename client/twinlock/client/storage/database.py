@@ -36,6 +36,7 @@ CREATE TABLE floors (
 ) STRICT, WITHOUT ROWID;
 """
 _BUSY_SECONDS = 5.0  # how long a reader such as `twinlock trusted show` waits for a writer
+_INDEX_BYTES = 1_000_000  # below this a disk is full: a log and its index need less
 _CACHE_KIB = 512  # SQLite's default of 2 MiB buys nothing here, and a gateway has little memory
 
 
@@ -182,7 +183,7 @@ def _address(path: Path, mode: str) -> str:
     """The file as SQLite is to open it, ``mode`` "rw" or "ro".
 
     SQLite wants to put the index of its log next to the file even to read it. Where the directory takes none, such as a copy on
-    read-only storage, it reads the file as one that never changes. With a log next to it that would show old rows, or torn ones
+    read-only storage or a full disk, it reads the file as one that never changes. With a log next to it that would show old rows, or torn ones
     while an ECU of another user runs, so that is left to fail.
     """
     address = f"{path.absolute().as_uri()}?mode={mode}"
@@ -190,7 +191,15 @@ def _address(path: Path, mode: str) -> str:
 
 
 def _is_unchanging(path: Path) -> bool:
-    return not os.access(path.parent, os.W_OK) and not _log(path).exists()
+    return not _log(path).exists() and (not os.access(path.parent, os.W_OK) or _is_full(path.parent))
+
+
+def _is_full(directory: Path) -> bool:
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _INDEX_BYTES or (found.f_files > 0 and found.f_favail == 0)
 
 
 def _log(path: Path) -> Path:

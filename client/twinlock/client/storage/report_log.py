@@ -60,18 +60,27 @@ class ReportLog:
 
     @property
     def stated_time(self) -> datetime | None:
-        """The time that the last report stated; None before the first."""
+        """The time that the last report stated; None before the first, and where it is damaged."""
         rows = self._database.rows("SELECT value FROM facts WHERE name = 'stated-time'")
-        stated = json.loads(str(rows[0][0])) if rows else None
-        return parse_time(stated) if stated else None
+        try:
+            stated = json.loads(str(rows[0][0])) if rows else None
+            return parse_time(stated) if stated else None
+        except (TypeError, ValueError):
+            return None
 
     @property
     def remembered(self) -> list[tuple[int, str]]:
-        """The newest reports that carried evidence: the counter of each, and the SHA-256 of what was signed."""
+        """The newest reports that carried evidence: the counter of each, and the SHA-256 of what was signed.
+
+        None of them where they are damaged: then their evidence is sent again.
+        """
         if self._remembered is None:
             rows = self._database.rows("SELECT value FROM facts WHERE name = 'reported'")
-            stored = json.loads(str(rows[0][0])) if rows else None
-            self._remembered = [(counter, digest) for counter, digest in stored or ()]
+            try:
+                stored = json.loads(str(rows[0][0])) if rows else None
+                self._remembered = [(counter, digest) for counter, digest in stored or ()]
+            except (TypeError, ValueError):
+                self._remembered = []
         return self._remembered
 
     def remember(self, reports: Iterable[tuple[int, str]]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from twinlock.client.model.events import StoredEvent, decode_event, encode_event
+from twinlock.client.model.events import StoredEvent, decode_events, encode_event
 from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import Database, bytes_column, text_column
 from twinlock.client.storage.metadata import MetadataStore, RepositoryProfiles, StoredFile
@@ -29,6 +29,8 @@ from twinlock.trust.text.times import format_time, parse_time
 from twinlock.trust.wire.tuf.attestation import Attestation, key_material
 from twinlock.trust.wire.tuf.metadata import TUF
 from twinlock.trust.wire.tuf.reports import InstallationReport, InstallResult
+
+T = TypeVar("T")
 
 
 class TrustedState:
@@ -185,9 +187,8 @@ class TrustedState:
 
     @property
     def verified_time(self) -> datetime | None:
-        """The time of the last cycle that had a time."""
-        fact = self._fact("verified-time")
-        return parse_time(fact) if fact else None
+        """The time of the last cycle that had a time; None also where it is damaged."""
+        return self._optional("verified-time", parse_time)
 
     def store_verified_time(self, time: datetime) -> None:
         """Remember the time of a cycle."""
@@ -279,8 +280,11 @@ class TrustedState:
     # What the Director must receive
 
     def events(self) -> list[StoredEvent]:
-        """The evidence that no Director has acknowledged, in the order in which it was met."""
-        return [decode_event(event) for event in self._fact("evidence") or ()]
+        """The evidence that no Director has acknowledged, in the order in which it was met. See ``decode_events`` for damaged ones."""
+        try:
+            return decode_events(self._fact("evidence") or [])
+        except json.JSONDecodeError:
+            return decode_events([None])
 
     def store_events(self, events: Iterable[StoredEvent]) -> None:
         """Replace all evidence by ``events``."""
@@ -298,11 +302,7 @@ class TrustedState:
     @property
     def unreported(self) -> InstallationReport | None:
         """How the last order ended, until a Director that asks for outcomes has received it."""
-        fact = self._fact("unreported")
-        if not fact:
-            return None
-        ecus = {EcuId(ecu): InstallResult(*result) for ecu, result in fact["ecus"].items()}
-        return InstallationReport(fact["correlationId"], InstallResult(*fact["result"]), ecus)
+        return self._optional("unreported", _installation_report)
 
     def store_unreported(self, report: InstallationReport | None) -> None:
         """Store how an order ended across crashes and broken connections; None once the Director has received it."""
@@ -316,10 +316,7 @@ class TrustedState:
     @property
     def counter_reset(self) -> str | None:
         """The nonce of the Director that reports must carry, if any."""
-        fact = self._fact("counter-reset")
-        return (
-            fact["nonce"] if fact else None
-        )  # an earlier version of this software stored the version of the Targets, too
+        return self._optional("counter-reset", _reset_nonce)
 
     def store_counter_reset(self, nonce: str | None) -> None:
         """Store the nonce to send, or that there is none."""
@@ -359,6 +356,14 @@ class TrustedState:
         rows = self._database.rows("SELECT value FROM facts WHERE name = ?", (name,))
         return json.loads(text_column(rows[0][0])) if rows else None
 
+    def _optional(self, name: str, read: Callable[[Any], T | None]) -> T | None:
+        """What ``read`` makes of a fact that an ECU can do without: None where it is missing or damaged."""
+        try:
+            fact = self._fact(name)
+            return read(fact) if fact else None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+
     def _store_fact(self, name: str, value: Any) -> None:
         """Store it unless that is what is stored: a message that changes nothing, from anyone, wears nothing out."""
         rows = self._database.rows("SELECT value FROM facts WHERE name = ?", (name,))
@@ -366,6 +371,16 @@ class TrustedState:
             return
         with self._database.transaction(f"store {name} in") as connection:
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+
+def _installation_report(fact: Any) -> InstallationReport:
+    ecus = {EcuId(ecu): InstallResult(*result) for ecu, result in fact["ecus"].items()}
+    return InstallationReport(fact["correlationId"], InstallResult(*fact["result"]), ecus)
+
+
+def _reset_nonce(fact: Any) -> str | None:
+    nonce = fact["nonce"]  # an earlier version of this software stored the version of the Targets, too
+    return nonce if nonce is None or bytes.fromhex(nonce).hex() == nonce else None
 
 
 def _counter_name(ecu: EcuId, key: PublicKey) -> str:

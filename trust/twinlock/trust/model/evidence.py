@@ -17,6 +17,7 @@ class Evidence(NamedTuple):
 
     ``code``, ``attack`` and ``clause`` are those of the error, ``detail`` is its sentence when it was met first, ``latest``
     when it was met last, empty where that is the same. ``occurrences`` is how often it was met between ``first`` and ``last``, which are UTC by the best time that the ECU had.
+    Where that time went back, ``last`` is ``first``.
     """
 
     id: str

@@ -6,29 +6,26 @@ from typing import Any
 
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.model.evidence import MAX_EVENT_DETAIL_BYTES, MAX_EVENT_WORD, MAX_EVENTS, Evidence
+from twinlock.trust.text.network_form import network_form, start_of
 from twinlock.trust.text.times import format_time
-from twinlock.trust.wire.json.cursor import Node
+from twinlock.trust.wire.json.cursor import MAX_INTEGER, Node
 
 _KINDS = {kind.value: kind for kind in Kind}
 _WORDS = ("id", "code", "attack", "clause", "step")
 
 
 def encode_evidence(event: Evidence) -> dict[str, Any]:
-    """``event`` as a report states it, each text cut to its bound."""
-    words = {name: str(getattr(event, name))[:MAX_EVENT_WORD] for name in _WORDS}
-    detail, latest = _cut(event.detail), _cut(event.latest)
+    """``event`` as a report states it, each value within the bounds of ``decode_evidence``: what is written here can be read."""
+    words = {name: network_form(getattr(event, name))[:MAX_EVENT_WORD] for name in _WORDS}
+    detail, latest = start_of(event.detail, MAX_EVENT_DETAIL_BYTES), start_of(event.latest, MAX_EVENT_DETAIL_BYTES)
     return words | {
         "kind": event.kind.value,
         "detail": detail,
         **({"latest": latest} if latest not in ("", detail) else {}),
         "first": format_time(event.first),
-        "last": format_time(event.last),
-        "count": event.occurrences,
+        "last": format_time(max(event.first, event.last)),
+        "count": min(max(event.occurrences, 1), MAX_INTEGER),
     }
-
-
-def _cut(text: str) -> str:
-    return text.encode()[:MAX_EVENT_DETAIL_BYTES].decode(errors="ignore")
 
 
 def decode_evidence(node: Node) -> tuple[Evidence, ...]:

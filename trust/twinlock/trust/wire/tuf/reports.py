@@ -21,6 +21,7 @@ from twinlock.trust.limits import DEFAULT_LIMITS, Limits
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.names import EcuId, KeyId, TargetPath, VehicleId, identifier, target_path
+from twinlock.trust.text.network_form import network_form, start_of
 from twinlock.trust.text.times import format_time
 from twinlock.trust.wire.json.cursor import Node
 from twinlock.trust.wire.json.olpc import encode_canonical
@@ -138,7 +139,7 @@ def sign_report(report: EcuReport, signer: Signer) -> bytes:
         "installedImage": _installed_as_json(report.installed),
         "time": format_time(report.time),
         "counter": report.counter,
-        "attack": report.attack[:MAX_ATTACK_BYTES],
+        "attack": network_form(report.attack)[:MAX_ATTACK_BYTES],
         "detail": truncate(report.detail),
     }
     if report.nonce is not None:
@@ -209,8 +210,8 @@ def named_ecu(value: object) -> EcuId | None:
 
 
 def truncate(text: str) -> str:
-    """The start of ``text``, as many bytes of UTF-8 as a report has room for."""
-    return text.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")
+    """The start of ``text``, as many bytes of UTF-8 as a report has room for, in the form that its reader takes."""
+    return start_of(text, MAX_DETAIL_BYTES)
 
 
 def _verify(what: str, ecu: EcuId, signatures: tuple[ReportSignature, ...], message: bytes, key: PublicKey) -> None:
