@@ -48,7 +48,7 @@ def test_the_process_goes_through_its_steps_in_order(site: Site, monkeypatch: py
 
         monkeypatch.setattr(place, name, noted)
 
-    note(intake, "load_vehicle", "look up")
+    note(intake, "load_active_vehicle", "look up")
     note(judging, "_check_primary", "check the manifest")
     note(judging, "check_signed_once", "check the reports")
     note(judging, "_check_fresh", "check freshness")

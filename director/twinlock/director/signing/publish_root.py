@@ -245,10 +245,7 @@ class RootKeeper(RootChains):
         # Last: what has been published decides, so a death in between costs nothing.
         if name not in self.settings.wires:
             self._change(replace(self.settings, wires=(*self.settings.wires, name)))
-            with following_publication(
-                f"{name} is not in the configuration; `twinlock director wire` adds it if it is repeated"
-            ):
-                self._save(self.settings)
+            self._save(self.settings)
         return translation.version_of(newest)
 
     def _image_keys(self) -> frozenset[bytes]:
