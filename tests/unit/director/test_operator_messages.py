@@ -116,6 +116,6 @@ def test_who_signs_what_expires_is_named(role: str, command: str) -> None:
         clock=ClockView(now=utc_now(), source=None, answered=False, last_signed=None, problem=None),
         prepared_root=None,
     )
-    line = next(line for line in _status_lines(view) if line.startswith("expires"))
+    line = next(line for line in _status_lines(view) if line.startswith("expired"))
     assert command in line
     assert ("image refresh" in line) == (role == "targets")

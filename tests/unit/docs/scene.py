@@ -91,7 +91,7 @@ def play(directory: Path) -> Play:
     made = Play()
     with _test_world() as owners:
         asyncio.run(_play(directory, made, owners))
-        made.keys = [(public, owners.names[public]) for public in owners.made]
+        made.keys = [(public, owners.names[public]) for public in owners.made if public in owners.names]
     return made
 
 

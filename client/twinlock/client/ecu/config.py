@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from twinlock.client.model.errors import ConfigurationError, ListenError
+from twinlock.client.model.config_section import ConfigSection
+from twinlock.client.model.errors import ListenError
 from twinlock.client.storage.bundle import derived_bundle_limits
-from twinlock.io.files.operator_files import check_path, read_json_object
+from twinlock.io.files.operator_files import read_json_object
 from twinlock.trust.errors.base import TwinlockError, UsageError
-from twinlock.trust.errors.local import StorageError
-from twinlock.trust.errors.metadata import UnsafePathError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits, provision
 from twinlock.trust.model.ecu import Ecu
@@ -179,82 +178,9 @@ def load_secondary(path: str | Path) -> SecondaryConfig:
     )
 
 
-@dataclass(slots=True)
-class _Section:
-    """One JSON object of the file. Each field is taken once; any left at the end are unknown."""
-
-    path: Path
-    where: str
-    values: dict[str, Any]
-    children: list[_Section] = field(default_factory=list)
-
-    def fail(self, name: str, reason: str) -> ConfigurationError:
-        return ConfigurationError(path=str(self.path), field=f"{self.where}{name}", reason=reason)
-
-    def take(self, name: str, kind: type[T] | tuple[type, ...], default: Any = ...) -> Any:
-        value = self.values.pop(name, default)
-        if value is ...:
-            raise self.fail(name, "is missing")
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        if value is not default and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
-            raise self.fail(name, f"must be {' or '.join(_KINDS[kind] for kind in kinds)}")
-        return value
-
-    def convert(self, name: str, convert: Callable[[str], T]) -> T:
-        value = self.take(name, str)
-        try:
-            return convert(value)
-        except UnsafePathError as error:
-            raise self.fail(name, f"is not usable: {error.reason}") from None
-        except ValueError as error:
-            raise self.fail(name, f"is not usable: {error}") from None
-
-    def file(self, name: str, default: Any = ...) -> Any:
-        value = self.take(name, str, default)
-        if value is None:
-            return None
-        try:
-            check_path(Path(value), "use")
-        except StorageError as error:
-            raise self.fail(name, f"is not usable: {error.reason}") from None
-        return value
-
-    def section(self, name: str) -> _Section:
-        child = _Section(self.path, f"{self.where}{name}.", dict(self.take(name, dict, {})))
-        self.children.append(child)
-        return child
-
-    def sections(self, name: str) -> list[_Section]:
-        items = self.take(name, list, [])
-        children = []
-        for number, item in enumerate(items):
-            if not isinstance(item, dict):
-                raise self.fail(f"{name}[{number}]", "must be an object")
-            children.append(_Section(self.path, f"{self.where}{name}[{number}].", dict(item)))
-        self.children.extend(children)
-        return children
-
-    def finish(self, value: T) -> T:
-        for child in self.children:
-            child.finish(None)
-        if self.values:
-            raise self.fail(", ".join(sorted(self.values)), "is unknown")
-        return value
-
-
-_KINDS: Mapping[type, str] = {
-    str: "a string",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
-}
-
-
-def _read(path: Path, role: str) -> _Section:
+def _read(path: Path, role: str) -> ConfigSection:
     values = read_json_object(path, "the configuration")
-    section = _Section(path, "", values)
+    section = ConfigSection(path, "", values)
     if section.take("format", int) != FORMAT:
         raise section.fail("format", f"must be {FORMAT}; the file is from another version of this software")
     if section.take("role", str) != role:
@@ -262,7 +188,7 @@ def _read(path: Path, role: str) -> _Section:
     return section
 
 
-def _ecu_settings(path: Path, section: _Section, *, with_map: bool) -> dict[str, Any]:
+def _ecu_settings(path: Path, section: ConfigSection, *, with_map: bool) -> dict[str, Any]:
     time = section.section("time")
     policy = section.take("policy", str, "strict")
     if policy not in ("strict", "lax"):
@@ -286,7 +212,7 @@ _PATHS = {"key": "identity.pem", "state": DEFAULT_STATE, "staging": "staging", "
 _DIRECTORIES = ("staging", "slots")
 
 
-def _own_path(section: _Section, base: Path, name: str) -> Path:
+def _own_path(section: ConfigSection, base: Path, name: str) -> Path:
     """The place of the member ``name``. One that the file names must be usable; what is at the usual place is not its fault."""
     value: str = section.file(name, _PATHS[name])
     path = base / value
@@ -304,7 +230,7 @@ def _own_path(section: _Section, base: Path, name: str) -> Path:
     return path
 
 
-def _limits(section: _Section) -> Limits:
+def _limits(section: ConfigSection) -> Limits:
     """Bounds provisioned for this ECU, by the names of ``Limits`` in camelCase."""
     limits = section.section("limits")
     values = {
@@ -319,7 +245,7 @@ def _limits(section: _Section) -> Limits:
     return provisioned._replace(**{name: size for name, size in derived.items() if name not in values})
 
 
-def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:
+def _wires(section: ConfigSection) -> dict[RepositoryName, WireProfile]:
     profiles = {}
     for name in list(section.values):
         wire = section.take(name, str)
@@ -329,7 +255,7 @@ def _wires(section: _Section) -> dict[RepositoryName, WireProfile]:
     return profiles
 
 
-def _ecu(section: _Section) -> Ecu:
+def _ecu(section: ConfigSection) -> Ecu:
     accepts = section.take("accepts", list, [])
     if not all(isinstance(pattern, str) for pattern in accepts):
         raise section.fail("accepts", "must be a list of patterns")
@@ -340,7 +266,7 @@ def _ecu(section: _Section) -> Ecu:
     )
 
 
-def _time(section: _Section) -> TimeSettings:
+def _time(section: ConfigSection) -> TimeSettings:
     defaults = TimeSettings()
     source = section.take("source", str, defaults.source)
     if source not in ("system", "attested"):
@@ -353,7 +279,7 @@ def _time(section: _Section) -> TimeSettings:
     )
 
 
-def _fetch(section: _Section) -> FetchSettings:
+def _fetch(section: ConfigSection) -> FetchSettings:
     defaults = FetchSettings()
     attempts = section.take("attempts", int, defaults.attempts)
     floor = section.take("floorBytesPerSecond", int, defaults.floor_bytes_per_s)
@@ -372,14 +298,14 @@ def _fetch(section: _Section) -> FetchSettings:
     )
 
 
-def _positive(section: _Section, name: str, default: float) -> float:
+def _positive(section: ConfigSection, name: str, default: float) -> float:
     value = section.take(name, (int, float), default)
     if not 0 < value <= _MAX_NUMBER:
         raise section.fail(name, f"must be above 0 and at most {_MAX_NUMBER}")
     return float(value)
 
 
-def _tls(path: Path, section: _Section) -> TlsSettings:
+def _tls(path: Path, section: ConfigSection) -> TlsSettings:
     base = path.absolute().parent
     files = {name: section.file(name, None) for name in ("ca", "certificate", "key")}
     if (files["certificate"] is None) != (files["key"] is None):
@@ -387,7 +313,7 @@ def _tls(path: Path, section: _Section) -> TlsSettings:
     return TlsSettings(**{name: None if file is None else base / file for name, file in files.items()})
 
 
-def _secondary(path: Path, section: _Section) -> SecondarySettings:
+def _secondary(path: Path, section: ConfigSection) -> SecondarySettings:
     key = section.section("key")
     keyid = section.take("keyid", str)
     keyval = key.section("keyval")
@@ -408,7 +334,7 @@ def _secondary(path: Path, section: _Section) -> SecondarySettings:
     )
 
 
-def _address(path: Path, section: _Section, name: str) -> str:
+def _address(path: Path, section: ConfigSection, name: str) -> str:
     address: str = section.file(name)
     if address.startswith("unix:"):
         return f"unix:{path.absolute().parent / address.removeprefix('unix:')}"

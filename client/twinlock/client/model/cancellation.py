@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
@@ -22,13 +23,12 @@ async def in_thread(function: Callable[P, T], *arguments: P.args, **named: P.kwa
 
     Raises: what ``function`` raises.
     """
-
-    def call() -> T:
-        return context.run(function, *arguments, **named)
-
-    context = contextvars.copy_context()
-    # A future and not a task: what cancels all tasks of a loop that ends does not reach it.
-    return await to_its_end(asyncio.get_running_loop().run_in_executor(None, call))
+    call = partial(contextvars.copy_context().run, function, *arguments, **named)
+    try:
+        # A future and not a task: what cancels all tasks of a loop that ends does not reach it.
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(None, call))
+    finally:
+        del call, arguments, named  # an error refers to this frame, and may be one of them
 
 
 async def to_its_end(work: Awaitable[T]) -> T:
@@ -43,11 +43,15 @@ async def to_its_end(work: Awaitable[T]) -> T:
             await asyncio.wait([running])
         except asyncio.CancelledError as error:
             cancelled = error
-    if cancelled is None:
-        return running.result()
-    if not running.cancelled() and (failure := running.exception()) is not None:
-        log_failure(failure, "work that could not be cut short")  # the cancellation comes first
-    raise cancelled
+    try:
+        if cancelled is None:
+            return running.result()
+        if not running.cancelled() and (failure := running.exception()) is not None:
+            log_failure(failure, "work that could not be cut short")  # the cancellation comes first
+        raise cancelled
+    finally:
+        # An error refers to this frame. In a circle with it, what it refers to would stay until the garbage collector runs.
+        del running, work, cancelled
 
 
 def log_hidden_failure(ended_by: BaseException, work: str) -> None:

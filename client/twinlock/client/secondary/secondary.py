@@ -118,8 +118,11 @@ class Secondary:
 
     async def in_turn(self, method: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call a ``method`` of this object in a worker thread, when no other one runs. Raises: what ``method`` raises."""
-        async with self._turn:
-            return await in_thread(method, *arguments, **named)
+        try:
+            async with self._turn:
+                return await in_thread(method, *arguments, **named)
+        finally:
+            del arguments, named  # an error refers to this frame, and may be one of them
 
     def identity(self) -> dict[str, Any]:
         """The identity and state of this ECU. ``timeNonce`` is an open question to the time source, None if the ECU has a clock."""
@@ -207,9 +210,7 @@ class Secondary:
                 self._note(notice, Step.METADATA, now)
             self._note(error, Step.METADATA, now)
             try:
-                if error is raised:
-                    raise
-                raise error from raised
+                raise error from (raised.__cause__ if error is raised else raised)
             finally:
                 # An error refers to this frame. In a circle with it, the bundle would stay until the garbage collector runs.
                 del error, notices, offered
@@ -234,8 +235,7 @@ class Secondary:
         The approval is checked again before the first write; after that a crash leaves a record that lets the same image
         be sent and installed again.
         Raises: OutOfTurnError if ``path`` is not what this ECU wants now; EndlessDataError, LengthError, DigestError,
-        ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU then runs what it ran
-        before.
+        ReleaseCounterError; ApprovalExpiredError, TimeError; PreconditionError; StorageError. The ECU runs what it ran then.
         """
         entry = await self.in_turn(self._expected, path)
         if not self._staging.arriving:
@@ -273,10 +273,8 @@ class Secondary:
         wanted = self._wanted
         entry = self._unfinished(path) if wanted is None else wanted.entry
         if entry is None or entry.path != path:
-            name = "no image" if entry is None else entry.path
-            raise self._out_of_turn(
-                f"wants {name}, not {path}; send metadata first", "" if entry is None else entry.path
-            )
+            wanted_path = "" if entry is None else entry.path
+            raise self._out_of_turn(f"wants {wanted_path or 'no image'}, not {path}; send metadata first", wanted_path)
         return entry
 
     def _out_of_turn(self, reason: str, wanted: str = "") -> OutOfTurnError:
@@ -363,18 +361,14 @@ class Secondary:
     def _verify(self, offered: Bundle, now: datetime, notices: list[RefusalError]) -> Decision:
         vehicle = self._vehicle()
         ceiling = self._clock.ceiling(now)
+        policy, limits = self.config.policy, self.config.limits
         steps: Generator[Command, Answer, Decision]
         if self._map is None:
             director = self._state.repository(DIRECTOR)
-            steps = partial_verification(
-                director, vehicle, now, policy=self.config.policy, limits=self.config.limits, ceiling=ceiling
-            )
+            steps = partial_verification(director, vehicle, now, policy=policy, limits=limits, ceiling=ceiling)
         else:
-            trusted = self._state.repositories(self._map.repositories)
-            known = TrustedVehicle(map=self._map, repositories=trusted)
-            steps = full_verification(
-                known, vehicle, now, policy=self.config.policy, limits=self.config.limits, ceiling=ceiling
-            )
+            known = TrustedVehicle(map=self._map, repositories=self._state.repositories(self._map.repositories))
+            steps = full_verification(known, vehicle, now, policy=policy, limits=limits, ceiling=ceiling)
         return drive(steps, lambda command: self._answer(command, offered, notices))
 
     def _time(self, offered: Bundle, notices: list[RefusalError]) -> datetime:

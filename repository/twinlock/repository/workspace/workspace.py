@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from twinlock.io.files.durable import clean_stale, create_file, read_file, replace_file, storage_errors
+from twinlock.io.files.durable import TEMPORARY, clean_stale, create_file, read_file, replace_file, storage_errors
 from twinlock.io.files.new_directory import make_directory
 from twinlock.repository.keys.keyring import Keyring
 from twinlock.repository.keys.private_keys import Passphrase
@@ -117,7 +117,9 @@ def create_workspace(
 
 def check_place(path: Path) -> None:
     """Check that a repository may be made in ``path``: it is missing, empty or begun. Raises: UsageError."""
-    if path.is_dir() and not (path / CONFIG).exists() and any(path.iterdir()):
+    if not path.is_dir() or (path / CONFIG).exists():
+        return
+    if any(not item.name.startswith(TEMPORARY) for item in path.iterdir()):  # one is left where making it was cut off
         raise UsageError(reason=f"{path} is not empty and not an Image repository")
 
 
