@@ -90,7 +90,7 @@ def test_large_bundles_take_bounded_memory_and_leave_none_behind(tmp_path: Path,
             assert {"413", "422"} & set(answers)
             assert set(answers) <= {"413", "422", "503", "cut off"}
         after, peak = tracemalloc.get_traced_memory()
-        assert peak - before < 3.5 * LARGEST
+        assert peak - before < 4.5 * LARGEST  # two bodies, and what reading one takes
         assert after - before < LARGEST / 4
         world.release()
         assert await link.send_metadata(offered(world))
