@@ -87,7 +87,8 @@ class Director(HistoryView):
         self, path: Path, settings: Settings, database: Inventory, passphrase: Passphrase, clock: Clock, *, actor: str
     ) -> None:
         """Not for callers: use ``create`` or ``open``."""
-        self.path = path = Path(path)
+        path = Path(path)
+        self.path: Path = path
         keyring = open_keyring(path, settings, passphrase)
         self.settings: Settings = settings
         self.actor: str = actor
