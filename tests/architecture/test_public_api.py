@@ -11,33 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.architecture.source import PARTS, ROOT, Module, below, imports_at_load, part_modules, snippet
+from tests.architecture.public_names import FACES, listed
+from tests.architecture.source import PARTS, Module, below, imports_at_load, part_modules, snippet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIST = ROOT / "docs" / "api-names.txt"
-FACES = (
-    "twinlock.client",
-    "twinlock.director",
-    "twinlock.repository",
-    "twinlock.testing",
-    "twinlock.trust",
-    "twinlock.trust.errors",
-)
 HEAVY = ("aiohttp", "asyncio", "click", "cryptography", "pytest", "securesystemslib", "sqlalchemy", "tuf")
 # The face itself, what it is a part of, and what makes it lazy.
 MOST_MODULES = 4
-
-
-def listed() -> dict[str, list[str]]:
-    """The committed names by package: a line each, ``package.name``."""
-    found: dict[str, list[str]] = {face: [] for face in FACES}
-    for line in LIST.read_text().splitlines():
-        if line and not line.startswith("#"):
-            package, _, name = line.rpartition(".")
-            found[package].append(name)
-    return found
 
 
 def face(package: str) -> Module:

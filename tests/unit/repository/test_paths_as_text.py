@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.architecture.test_public_api import listed
+from tests.architecture.public_names import listed
 from tests.unit.repository.conftest import HandClock
 from tests.unit.repository.foreign_repository import Foreign
 from tests.unit.repository.ostree_repository import make_repository
