@@ -40,7 +40,7 @@ def is_base_url(location: str) -> bool:
 
 def check_vehicle_url(location: str, vehicle: VehicleId) -> None:
     """Refuse a URL of the form ``.../vehicles/OTHER``. Of one in another form this is unknown. Raises: VehicleUrlError."""
-    *_, parent, last = ("", "", *urlsplit(location).path.rstrip("/").split("/"))
+    *_, parent, last = ("", *urlsplit(location).path.rstrip("/").split("/"))
     if parent == "vehicles" and unquote(last) != vehicle:
         raise VehicleUrlError(location=location, offered=unquote(last), expected=vehicle)
 
