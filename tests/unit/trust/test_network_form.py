@@ -9,6 +9,7 @@ import pytest
 from twinlock.trust.errors.base import Kind
 from twinlock.trust.model.evidence import Evidence
 from twinlock.trust.text.network_form import network_form, start_of
+from twinlock.trust.wire.json.cursor import MAX_INTEGER
 from twinlock.trust.wire.tuf.evidence import encode_evidence
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -33,7 +34,7 @@ def test_the_start_of_a_text_is_bounded_in_bytes_and_ends_with_a_whole_character
     ]
 
 
-@pytest.mark.parametrize(("occurrences", "count"), [(0, 1), (1, 1), (2, 2), (2**53, 2**53 - 1)])
+@pytest.mark.parametrize(("occurrences", "count"), [(0, 1), (1, 1), (2, 2), (2**63, MAX_INTEGER)])
 def test_a_count_is_at_least_one_and_at_most_what_a_reader_takes(occurrences: int, count: int) -> None:
     event = Evidence(
         id="0" * 32,

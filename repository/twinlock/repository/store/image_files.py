@@ -31,8 +31,11 @@ class FileDigest:
     hashes: dict[str, str]
 
 
-def hash_stream(stream: BinaryIO, progress: Progress = lambda _: None) -> FileDigest:
-    """Read ``stream`` to its end and measure it; ``progress`` receives the size of each piece. Raises: OSError."""
+def hash_stream(stream: BinaryIO, progress: Progress = lambda _: None, *, most: int | None = None) -> FileDigest:
+    """Read ``stream`` to its end, or until it has more than ``most`` bytes, and measure what was read.
+
+    ``progress`` receives the size of each piece. Raises: OSError.
+    """
     digests = [hashlib.new(algorithm) for algorithm in ALGORITHMS]
     length = 0
     while chunk := stream.read(_CHUNK_BYTES):
@@ -40,6 +43,8 @@ def hash_stream(stream: BinaryIO, progress: Progress = lambda _: None) -> FileDi
         for digest in digests:
             digest.update(chunk)
         progress(len(chunk))
+        if most is not None and length > most:  # it grows while it is read
+            break
     return FileDigest(length, {digest.name: digest.hexdigest() for digest in digests})
 
 
@@ -48,7 +53,7 @@ def hash_file(source: Path, progress: Progress = lambda _: None) -> FileDigest:
     _check_regular(source)
     with storage_errors("read", source), source.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        measured = hash_stream(stream, progress) if size else FileDigest(0, {})
+        measured = hash_stream(stream, progress, most=size) if size else FileDigest(0, {})
     if not size:  # such as the files of /proc, which hold something all the same
         raise UsageError(reason=f"{source} is empty, or is not a file on a disk")
     if measured.length != size:
@@ -139,7 +144,7 @@ def check_stored(store: ObjectSource, name: str, measured: FileDigest, progress:
         if length != measured.length:  # first: gigabytes are not read where a few bytes were signed
             reason = f"the object has {length} bytes, and {measured.length} are listed"
             raise StorageError(path=name, operation="use", reason=reason)
-        if _only(hash_stream(stream, progress), measured) != measured:
+        if _only(hash_stream(stream, progress, most=length), measured) != measured:
             reason = "the object holds other bytes than its name states"
             raise StorageError(path=name, operation="use", reason=reason)
 
