@@ -91,8 +91,13 @@ def test_large_bundles_take_bounded_memory_and_leave_none_behind(tmp_path: Path,
             assert {"413", "422"} & set(answers)
             assert set(answers) <= {"413", "422", "503", "cut off"}
         peak = tracemalloc.get_traced_memory()[1]
-        gc.collect()  # what another thread was still leaving is not counted
-        after = tracemalloc.get_traced_memory()[0]
+        after = peak
+        for _ in range(50):  # a thread may still be leaving
+            gc.collect()
+            after = tracemalloc.get_traced_memory()[0]
+            if after - before < LARGEST / 4:
+                break
+            await asyncio.sleep(0.1)
         assert (
             peak - before < 7 * LARGEST
         )  # of six: two bodies, what reading one takes, and one that a thread still holds
