@@ -12,11 +12,6 @@ from twinlock.io.files.operator_files import check_path
 from twinlock.trust.errors.local import StorageError
 from twinlock.trust.errors.metadata import UnsafePathError
 
-FORMAT = 1
-_MAX_PORT = 65535
-_MAX_NUMBER = 1_000_000_000  # seconds, or bytes per second
-_MAX_ATTEMPTS = 20
-DEFAULT_STATE = "state.db"
 T = TypeVar("T")
 
 
