@@ -175,16 +175,18 @@ async def _body(
     """
     if request.content_length is not None and request.content_length > max_bytes:
         raise EndlessDataError(what=what, limit_bytes=max_bytes)
-    bodies, body = request.app[_BODIES_OF]["body"], BytesIO()
-    async with bodies.place(_sender(request)) as incoming:
-        async for chunk in _chunks(request, _BODY_S):
-            body.write(chunk)
-            if body.tell() > max_bytes:
-                raise EndlessDataError(what=what, limit_bytes=max_bytes)
-            bodies.count(incoming, len(chunk))
-        async with _turn(request, turn) as secondary:
-            incoming.complete = True
-            yield body.getvalue(), secondary
+    bodies = request.app[_BODIES_OF]["body"]
+    # Closed at the end: whatever refers to this frame still, such as the error that ended a body, would keep its bytes.
+    with BytesIO() as body:
+        async with bodies.place(_sender(request)) as incoming:
+            async for chunk in _chunks(request, _BODY_S):
+                body.write(chunk)
+                if body.tell() > max_bytes:
+                    raise EndlessDataError(what=what, limit_bytes=max_bytes)
+                bodies.count(incoming, len(chunk))
+            async with _turn(request, turn) as secondary:
+                incoming.complete = True
+                yield body.getvalue(), secondary
 
 
 async def _chunks(request: web.Request, deadline_s: float) -> AsyncIterator[bytes]:
