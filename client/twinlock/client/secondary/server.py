@@ -136,7 +136,10 @@ async def _metadata(request: web.Request) -> web.Response:
     receiver = request.app[_SECONDARY]
     what = bounded_bundle(receiver.config.verification)
     async with _body(request, what, receiver.bundle_bytes, turn="metadata") as (bundle, secondary):
-        entry = await secondary.receive_metadata(bundle)
+        try:
+            entry = await secondary.receive_metadata(bundle)
+        finally:
+            del bundle  # before the turn of the next one begins
     wants = None if entry is None else {"path": entry.path, "length": entry.length, "hashes": dict(entry.hashes)}
     return web.json_response({"wants": wants})
 
