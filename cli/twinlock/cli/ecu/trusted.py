@@ -87,8 +87,7 @@ def _open(settings: EcuSettings) -> TrustedState:
 
 def _settings(directory: Path) -> EcuSettings:
     from twinlock.cli.shared.errors import NotProvisionedError
-    from twinlock.client.ecu.config import load_primary, load_secondary
-    from twinlock.client.inspect.why_trusted import read_map
+    from twinlock.client.ecu.config import load_primary, load_secondary, read_map
 
     primary, secondary = directory / "primary.json", directory / "secondary.json"
     settings: EcuSettings

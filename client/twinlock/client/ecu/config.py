@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 from twinlock.client.model.config_section import ConfigSection
 from twinlock.client.model.errors import ListenError
 from twinlock.client.storage.bundle import derived_bundle_limits
-from twinlock.io.files.operator_files import read_json_object
+from twinlock.io.files.operator_files import read_json_object, read_operator_file
 from twinlock.trust.errors.base import TwinlockError, UsageError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.limits import DEFAULT_LIMITS, Limits, provision
 from twinlock.trust.model.ecu import Ecu
 from twinlock.trust.names import EcuId, HardwareId, RepositoryName, VehicleId, Verification, identifier
 from twinlock.trust.policy import LAX, STRICT, Policy
+from twinlock.trust.state.repository_map import RepositoryMap, decode_map
 from twinlock.trust.wire.profile import WireProfile
 from twinlock.trust.wire.profiles import PROFILES
 
@@ -176,6 +177,13 @@ def load_secondary(path: str | Path) -> SecondaryConfig:
             listen=_address(path, section, "listen"),
         )
     )
+
+
+def read_map(settings: EcuSettings) -> RepositoryMap | None:
+    """The map that an ECU is configured with; None for one that has none. Raises: OperatorFileError, MalformedError, LimitError."""
+    if settings.map is None:
+        return None
+    return decode_map(read_operator_file(settings.map, "the map"), settings.limits)
 
 
 def _read(path: Path, role: str) -> ConfigSection:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from twinlock.client.ecu.clock import follow_roots
-from twinlock.client.ecu.config import EcuSettings
+from twinlock.client.ecu.config import EcuSettings, read_map
 from twinlock.client.ecu.release_counter import ordered_counter, raise_floor
 from twinlock.client.install.ab_slots import SlotInstaller
 from twinlock.client.model.errors import NotDamagedError, RootInUseError, UnrecoverableError
@@ -22,13 +22,11 @@ from twinlock.client.storage.anchor import load_anchor
 from twinlock.client.storage.database import take_lock
 from twinlock.client.storage.state import TrustedState
 from twinlock.io.files.durable import flush_directory, storage_errors
-from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import ABSENT, Answer, Command, Fetch, Persist, drive
 from twinlock.trust.engine.first_contact import check_given_root, check_given_roots
 from twinlock.trust.engine.restore import restore_repository
 from twinlock.trust.errors.base import RefusalError, TwinlockError, UsageError
 from twinlock.trust.names import DIRECTOR, IMAGE, ROOT, TOP_LEVEL, RepositoryName, RoleName
-from twinlock.trust.state.repository_map import decode_map
 from twinlock.trust.state.stored_floor import decode_floor
 from twinlock.trust.wire.tuf.metadata import TUF
 
@@ -189,9 +187,8 @@ def _complete(path: Path) -> Path:
 
 
 def _repositories(settings: EcuSettings) -> list[RepositoryName]:
-    if settings.map is None:
-        return [DIRECTOR]
-    return list(decode_map(read_operator_file(settings.map, "the map"), settings.limits).repositories)
+    mapped = read_map(settings)
+    return [DIRECTOR] if mapped is None else list(mapped.repositories)
 
 
 def _salvaged(path: Path, table: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from twinlock.client.ecu.config import EcuSettings, PrimaryConfig
+from twinlock.client.ecu.config import EcuSettings, PrimaryConfig, read_map
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.inspect.own_image import own_image
 from twinlock.client.model.errors import NothingVerifiedError, NotOrderedError
 from twinlock.client.model.events import event_as_json
 from twinlock.client.storage.state import TrustedState
-from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.checks.context import Context
 from twinlock.trust.checks.image import check_entry
 from twinlock.trust.checks.index import check_expiry
@@ -40,7 +39,6 @@ from twinlock.trust.names import (
     RoleName,
     TargetPath,
 )
-from twinlock.trust.state.repository_map import RepositoryMap, decode_map
 from twinlock.trust.state.trusted import TrustedRepository
 from twinlock.trust.text.times import format_time
 
@@ -246,10 +244,3 @@ def _entry(entry: ImageEntry) -> dict[str, Any]:
 def _known_ecus(settings: EcuSettings) -> dict[EcuId, Ecu]:
     others = settings.secondaries if isinstance(settings, PrimaryConfig) else ()
     return {settings.ecu.ecu: settings.ecu, **{item.ecu.ecu: item.ecu for item in others}}
-
-
-def read_map(settings: EcuSettings) -> RepositoryMap | None:
-    """The map that an ECU is configured with; None for one that has none. Raises: OperatorFileError, MalformedError, LimitError."""
-    if settings.map is None:
-        return None
-    return decode_map(read_operator_file(settings.map, "the map"), settings.limits)

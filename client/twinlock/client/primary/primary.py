@@ -10,7 +10,7 @@ from typing import Any
 
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock, Wall, system_clock
-from twinlock.client.ecu.config import PrimaryConfig, load_primary
+from twinlock.client.ecu.config import PrimaryConfig, load_primary, read_map
 from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook
 from twinlock.client.ecu.identity import load_identity
@@ -30,11 +30,10 @@ from twinlock.client.primary.cycle import UpdateCycle
 from twinlock.client.primary.secondaries import LinkedSecondary, Secondaries
 from twinlock.client.primary.services import PrimaryServices
 from twinlock.client.storage.staging import Staging
-from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.errors.base import UsageError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.names import DIRECTOR, EcuId, Verification
-from twinlock.trust.state.repository_map import RepositoryMap, decode_map
+from twinlock.trust.state.repository_map import RepositoryMap
 from twinlock.trust.wire.aktualizr.decode import AKTUALIZR
 from twinlock.trust.wire.aktualizr.form import encode_canonical
 from twinlock.trust.wire.aktualizr.reports import encode_public_key
@@ -210,8 +209,8 @@ def _read_map(path: Path, config: PrimaryConfig) -> RepositoryMap:
 
     Raises: ConfigurationError; OperatorFileError, MalformedError, LimitError.
     """
-    assert config.map is not None
-    mapped = decode_map(read_operator_file(config.map, "the map"), config.limits)
+    mapped = read_map(config)
+    assert mapped is not None, "a Primary has a map"
     unknown = config.wires.keys() - mapped.repositories.keys()
     if unknown:
         reason = f"is not a repository of {config.map}"

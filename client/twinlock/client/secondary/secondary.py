@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from twinlock.client.ecu.approvals import Approvals
 from twinlock.client.ecu.clock import Clock, Wall, follow_roots, system_clock
-from twinlock.client.ecu.config import SecondaryConfig, load_secondary
+from twinlock.client.ecu.config import SecondaryConfig, load_secondary, read_map
 from twinlock.client.ecu.counters import CounterResets
 from twinlock.client.ecu.disk_space import open_state
 from twinlock.client.ecu.evidence import EvidenceBook, as_first_contact
@@ -34,15 +34,13 @@ from twinlock.client.storage.needed_files import unneeded_files
 from twinlock.client.storage.staging import Staging
 from twinlock.client.storage.state import TrustedState
 from twinlock.client.storage.write_pace import WritePace
-from twinlock.io.files.operator_files import read_operator_file
 from twinlock.trust.engine.commands import Answer, Command, Fetch, Notice, Persist, drive
 from twinlock.trust.engine.verification import full_verification, partial_verification
 from twinlock.trust.errors.base import RefusalError, TwinlockError
 from twinlock.trust.errors.metadata import TimeError
 from twinlock.trust.model.ecu import InstalledImage
 from twinlock.trust.model.targets import ImageEntry
-from twinlock.trust.names import DIRECTOR, EcuId, Verification
-from twinlock.trust.state.repository_map import RepositoryMap, decode_map
+from twinlock.trust.names import DIRECTOR, EcuId
 from twinlock.trust.state.trusted import ApprovedImage, Decision, TrustedVehicle, Vehicle
 from twinlock.trust.wire.tuf.metadata import TUF
 
@@ -75,7 +73,7 @@ class Secondary:
         self._installer = installer
         self._clock = Clock(config.time, state, limits=config.limits, wall=wall)
         self._staging = Staging(config.staging)
-        self._map = _load_map(config)
+        self._map = read_map(config)
         self._profile = report_profile(config.wires.get(DIRECTOR, TUF))
         self._approvals = Approvals(state, self._clock)
         self._evidence = EvidenceBook(state)
@@ -177,7 +175,12 @@ class Secondary:
     async def receive_metadata(self, bundle: bytes) -> ImageEntry | None:
         """``accept_metadata`` for a server: it is parsed and verified in worker threads, off the event loop."""
         self._check_idle()
-        return await self.in_turn(self.accept_metadata, await asyncio.to_thread(self._read_bundle, bundle))
+        read = await asyncio.to_thread(self._read_bundle, bundle)
+        del bundle
+        try:
+            return await self.in_turn(self.accept_metadata, read)
+        finally:
+            del read  # as in ``accept_metadata``
 
     def _read_bundle(self, bundle: bytes) -> Bundle | TwinlockError:
         try:
@@ -391,10 +394,3 @@ class Secondary:
         elif isinstance(command, Notice):
             notices.append(command.error)
         return None
-
-
-def _load_map(config: SecondaryConfig) -> RepositoryMap | None:
-    if config.verification is Verification.PARTIAL:
-        return None
-    assert config.map is not None
-    return decode_map(read_operator_file(config.map, "the map"), config.limits)
