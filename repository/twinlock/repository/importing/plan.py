@@ -16,7 +16,7 @@ from tuf.api.metadata import Key, Targets
 from twinlock.repository.errors import MissingKeysError
 from twinlock.repository.importing.images import FoundImage, ImageFinder
 from twinlock.repository.importing.reader import ForeignRepository
-from twinlock.repository.importing.to_tuf import own_keyid, root_of, target_of, targets_of
+from twinlock.repository.importing.to_tuf import check_expressible, own_keyid, root_of, target_of, targets_of
 from twinlock.repository.keys.keyring import KeyPlan
 from twinlock.repository.keys.private_keys import Secret
 from twinlock.repository.model.import_findings import (
@@ -39,7 +39,6 @@ from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import ProfileError
 from twinlock.trust.keys.public_keys import PublicKey, load_key
 from twinlock.trust.names import ROOT, TARGETS, TIMESTAMP, TOP_LEVEL, RoleName, TargetPath
-from twinlock.trust.wire.aktualizr.encode import translate_root, translate_targets
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -87,9 +86,7 @@ class TakeoverPlan:
         self.found_images = {role: dict(self._find(role)) for role in foreign.roles}
         self.finder.check_objects()
         self.targets = {role: self._targets(role) for role in self.kept}
-        translate_root(self.root.to_dict())
-        for role, targets in self.targets.items():
-            translate_targets(role, targets.to_dict())
+        check_expressible(self.root, self.targets)
 
     def keep_keys(self, workspace: Workspace) -> None:
         """Put the private keys into the keyring."""
@@ -209,7 +206,7 @@ class TakeoverPlan:
             try:
                 image = self.finder.find(role, entry)
                 own = target_of(path, entry, image, customs[path], self.wanted.release_counter)
-                translate_targets(role, Targets(targets={path: own}).to_dict())
+                check_expressible(None, {role: Targets(targets={path: own})})
             except LeftOutError as error:
                 self.left_out.append(EntryFinding(role=role, target=path, code=error.finding, reason=error.reason))
             except ProfileError as error:

@@ -23,7 +23,8 @@ from twinlock.trust.model.root import Root as TrustedRoot
 from twinlock.trust.model.target_format import OSTREE, target_format
 from twinlock.trust.model.targets import ImageEntry
 from twinlock.trust.model.targets import Targets as TrustedTargets
-from twinlock.trust.names import TOP_LEVEL, KeyId, TargetPath
+from twinlock.trust.names import TOP_LEVEL, KeyId, RoleName, TargetPath
+from twinlock.trust.wire.aktualizr.encode import translate_root, translate_targets
 from twinlock.trust.wire.aktualizr.patterns import spread
 
 # Members of ``custom`` that this form writes elsewhere, or whose place means something else here.
@@ -35,6 +36,14 @@ def root_of(foreign: TrustedRoot) -> Root:
     keys = {str(keyid): Key.from_dict(keyid, key.as_json()) for keyid, key in foreign.keys.items()}
     roles = {str(role): Role(list(foreign.roles[role].keyids), foreign.roles[role].threshold) for role in TOP_LEVEL}
     return Root(version=foreign.version, spec_version=SPEC_VERSION, keys=keys, roles=roles)
+
+
+def check_expressible(root: Root | None, targets: Mapping[RoleName, Targets]) -> None:
+    """Check that what we made of theirs can be written in their form again, as every later publication is. Raises: ProfileError."""
+    if root is not None:
+        translate_root(root.to_dict())
+    for role, signed in targets.items():
+        translate_targets(role, signed.to_dict())
 
 
 def targets_of(
