@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 KEYS = "keys.json"
 _ROW_BYTES = 1_000
 _NOT_FOUND = (
-    b'{"type":"about:blank","title":"Not found","status":404,"code":"not-found","detail":"there is no such file"}'
+    b'{"type":"about:blank","title":"Not found","status":404,"code":"not-found","detail":"the file was not found"}'
 )
 
 Keys = dict[str, dict[str, Ed25519PublicKey]]

@@ -168,11 +168,10 @@ def issue_provisioning(
     """
     from twinlock.director.devices.credentials import check_url, check_vacant, provisioning_archive
     from twinlock.io.files.durable import PRIVATE, clean_stale, create_once
-    from twinlock.trust.errors.base import UsageError
+    from twinlock.io.files.operator_files import check_directory_of
 
     check_url(url)
-    if not output.parent.is_dir():
-        raise UsageError(reason=f"there is no directory {output.parent} to write the archive to")
+    check_directory_of(output, "the archive")
     clean_stale(output.parent)
     check_vacant(output.parent, (output.name,))
     with open_director(directory, passphrase_file) as director:

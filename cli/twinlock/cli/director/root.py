@@ -221,14 +221,13 @@ def _write_root(output: Path, data: bytes, *, overwrite: bool) -> None:
     """Raises: OutputFileError if ``output`` holds another Root or anything else; UsageError without its directory."""
     from twinlock.cli.shared.errors import OutputFileError
     from twinlock.io.files.durable import create_file, replace_file
-    from twinlock.trust.errors.base import UsageError
+    from twinlock.io.files.operator_files import check_directory_of
 
     if output.exists() and not output.is_file():  # a device or a pipe, such as /dev/stdout, has nothing to lose
         output.write_bytes(data)
         return
     place = output.resolve()  # a link stays one
-    if not place.parent.is_dir():
-        raise UsageError(reason=f"there is no directory {output.parent} to write the Root to")
+    check_directory_of(place, "the Root")
     if overwrite:
         replace_file(place, data)
     elif not create_file(place, data) and place.read_bytes() != data:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from twinlock.io.files.durable import reason_of
+from twinlock.trust.errors.base import UsageError
 from twinlock.trust.errors.local import OperatorFileError
 from twinlock.trust.errors.usage import InvalidJsonFileError
 from twinlock.trust.text.printable import printable
@@ -85,6 +86,12 @@ def read_json_object(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidJsonFileError(path=str(path), reason="must hold a JSON object")
     return value
+
+
+def check_directory_of(file: Path, what: str) -> None:
+    """Check that the directory exists into which ``what`` is to be written as ``file``. Raises: UsageError."""
+    if not file.parent.is_dir():
+        raise UsageError(reason=f"the directory {file.parent} for {what} does not exist")
 
 
 def faults_of_lines(faults: Sequence[str]) -> str:

@@ -37,7 +37,7 @@ def check_creation(path: Path, plans: Mapping[str, KeyPlan], wires: Iterable[str
     unknown = set(plans) - set(TOP_LEVEL)
     if unknown:
         near = suggestion(min(unknown), sorted(TOP_LEVEL)) if len(unknown) == 1 else ""
-        raise UsageError(reason=f"there is no top-level role {', '.join(sorted(unknown))}{near}")
+        raise UsageError(reason=f"{', '.join(sorted(unknown))} is not a top-level role{near}")
     # Timestamp is written last: without it, an earlier attempt was cut off.
     if (path / "public" / "metadata" / "timestamp.json").exists():
         raise UsageError(reason=f"{path} is an Image repository already")

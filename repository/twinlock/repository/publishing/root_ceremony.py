@@ -21,6 +21,7 @@ from typing import TypeVar
 from tuf.api.metadata import Metadata, Root
 
 from twinlock.io.files.durable import replace_file
+from twinlock.io.files.operator_files import check_directory_of
 from twinlock.repository.aktualizr.ceremony import (
     attach,
     detach,
@@ -310,8 +311,7 @@ def separate_forms(metadata: Metadata[Root], path: Path) -> tuple[bytes, dict[st
 
 def check_new_file(target: Path) -> None:
     """A Root is prepared in a file of its own: another one at its place may hold signatures. Raises: UsageError."""
-    if not target.parent.is_dir():
-        raise UsageError(reason=f"there is no directory {target.parent} to write the Root to")
+    check_directory_of(target, "the Root")
     if target.exists() or target.is_symlink():
         reason = f"{target} exists already, and signatures in it would be lost; choose another name, or remove it"
         raise UsageError(reason=reason)
