@@ -160,28 +160,26 @@ def make_report(
     counter, nonce = CounterResets(state).next_counter(now)
     book = EvidenceBook(state)
     bare = EcuReport(ecu=ecu, installed=installed, time=now, counter=counter, nonce=nonce)
-    data, carried = _sign_readable(bare, book.events(), profile, signer=signer, limits=limits)
+    data, read, carried = _sign_readable(bare, book.events(), profile, signer=signer, limits=limits)
     book.carry(counter, carried)
     if profile.acknowledges:
-        book.note_report(counter, report_digest(profile.decode_report(data, limits).message))
+        book.note_report(counter, report_digest(read.message))
     return data
 
 
 def _sign_readable(
     bare: EcuReport, events: tuple[Evidence, ...], profile: ReportProfile, *, signer: Signer, limits: Limits
-) -> tuple[bytes, tuple[Evidence, ...]]:
-    """The report with as many of ``events`` as its reader takes, the most severe first, and those that it carries."""
+) -> tuple[bytes, UnverifiedReport, tuple[Evidence, ...]]:
+    """The report with as many of ``events`` as its reader takes, the most severe first; what is read of it, and those events."""
     carried = events[:MAX_EVENTS]
     while True:
         try:
             data = profile.sign_report(_with_evidence(bare, carried), signer)
-            profile.decode_report(data, limits)
+            return data, profile.decode_report(data, limits), carried
         except (ProfileError, RefusalError):
             if not carried:
                 raise
             carried = carried[: len(carried) // 2]
-        else:
-            return data, carried
 
 
 def _with_evidence(report: EcuReport, events: tuple[Evidence, ...]) -> EcuReport:
